@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 64 * 1024, ALIGN = 16 };
+
+struct arena_chunk {
+	struct arena_chunk *next;
+	size_t size;
+	char mem[] __attribute__((aligned(ALIGN)));
+};
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	struct arena_chunk *c = a->chunks;
+
+	if (need < size)
+		return NULL;
+	if (!c || c->size - a->used < need) {
+		size_t room = need > CHUNK ? need : CHUNK;
+		struct arena_chunk *fresh = calloc(1, sizeof(*fresh) + room);
+
+		if (!fresh)
+			return NULL;
+		fresh->size = room;
+		a->total += room;
+		if (c && need > CHUNK) { /* a big piece of its own: go on filling the chunk that is open */
+			fresh->next = c->next;
+			c->next = fresh;
+			return fresh->mem;
+		}
+		fresh->next = c;
+		a->chunks = c = fresh;
+		a->used = 0;
+	}
+	a->used += need;
+	return c->mem + a->used - need;
+}
+
+void *arena_calloc(struct arena *a, size_t n, size_t size)
+{
+	size_t all;
+
+	return __builtin_mul_overflow(n, size, &all) ? NULL : arena_alloc(a, all);
+}
+
+char *arena_strdup(struct arena *a, const char *s)
+{
+	size_t len = strlen(s) + 1;
+	char *copy = arena_alloc(a, len);
+
+	return copy ? memcpy(copy, s, len) : NULL;
+}
+
+void arena_free(struct arena *a)
+{
+	for (struct arena_chunk *c = a->chunks, *next; c; c = next) {
+		next = c->next;
+		free(c);
+	}
+	*a = (struct arena){ 0 };
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/log.h"
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+int cr_log_level = CR_LOG_WARN;
+const char *cr_prog = "criu";
+
+static struct timespec start;
+static bool show_pid;
+
+void cr_log_init(const char *prog, int level)
+{
+	cr_prog = prog;
+	cr_log_level = level;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+}
+
+void cr_log_show_pid(void)
+{
+	show_pid = true;
+}
+
+/* Microseconds since cr_log_init() and the pid, when the level asks for them. Return: length. */
+static int stamp(char *buf, size_t size)
+{
+	struct timespec now;
+	long us;
+	int n;
+
+	if (cr_log_level < CR_LOG_INFO)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	us = (now.tv_sec - start.tv_sec) * 1000000 + (now.tv_nsec - start.tv_nsec) / 1000;
+	n = snprintf(buf, size, "(%02ld.%06ld) ", us / 1000000, us % 1000000);
+	if (show_pid)
+		n += snprintf(buf + n, size - n, "%6d: ", getpid());
+	return n;
+}
+
+void cr_log_line(int level, const char *file, int line, const char *fmt, ...)
+{
+	int saved = errno, n, m;
+	char buf[2048];
+	va_list ap;
+
+	n = stamp(buf, sizeof(buf));
+	if (level == CR_LOG_ERROR)
+		n += snprintf(buf + n, sizeof(buf) - n, "Error (%s:%d): ", file, line);
+	else if (level == CR_LOG_WARN)
+		n += snprintf(buf + n, sizeof(buf) - n, "Warn  (%s:%d): ", file, line);
+	n += snprintf(buf + n, sizeof(buf) - n, "%s: ", cr_prog);
+	va_start(ap, fmt);
+	m = vsnprintf(buf + n, sizeof(buf) - n, fmt, ap);
+	va_end(ap);
+	n = m < 0 ? n : n + m < (int)sizeof(buf) - 1 ? n + m : (int)sizeof(buf) - 2;
+	buf[n++] = '\n';
+	/* One write per line: lines of several processes do not mix. Nothing can be done when it fails. */
+	if (write(STDERR_FILENO, buf, n) < 0)
+		errno = saved;
+	errno = saved;
+}
+
+void cr_log_err(const struct cr_err *e, const char *file, int line)
+{
+	char text[1024];
+
+	cr_log_line(CR_LOG_ERROR, file, line, "%s", cr_err_text(e, text, sizeof(text)));
+}

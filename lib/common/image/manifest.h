@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * manifest.json joins the stages (doc/manifest.md, proto/manifest.schema.json). It is read, changed and replaced by
+ * rename under a lock, so stages may run side by side. It holds facts only; the log holds the narrative.
+ */
+#ifndef CR_IMAGE_MANIFEST_H
+#define CR_IMAGE_MANIFEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <jansson.h>
+
+#include "base/err.h"
+
+#define MANIFEST_NAME "manifest.json"
+#define STAGE_DIR     ".stage" /* what stages hand to each other; removed at the seal */
+
+/* Facts that a stage collects while it works; handed to manifest_stage() once. */
+struct stage_facts {
+	const char *name;	/* "criu-collect" */
+	json_t *needs;		/* array: what a restore needs from outside, one row per distinct object; may be NULL */
+	json_t *tree;		/* array of tasks (criu-freeze); may be NULL */
+	json_t *extra;		/* object of the stage's own facts; may be NULL */
+	struct cr_report warnings;
+	uint64_t started_ns;	/* CLOCK_MONOTONIC */
+	uint64_t bytes;		/* written to images */
+	json_t *files;		/* array of names of the images written; may be NULL */
+};
+
+/* Note the start. */
+void stage_begin(struct stage_facts *f, const char *name);
+/* Remember an image that was written: its name and bytes. */
+void stage_wrote(struct stage_facts *f, const char *image, uint64_t bytes);
+/* Something is not carried, but the dump goes on: logged at once and put into the manifest. */
+void stage_warn(struct stage_facts *f, const struct cr_err *e);
+/* Something that a restore needs from outside: takes over @row, an object with at least "kind". Equal rows are kept once. */
+void stage_need(struct stage_facts *f, json_t *row);
+
+/* Begin a manifest: criu-freeze only. @head: object with the facts of the host and the options; taken over. */
+int manifest_begin(int img, json_t *head, struct cr_err *e);
+/* Add a stage's row (state "done" or "failed") and its facts; releases what @f holds. @failures: NULL or why it failed (the first one becomes "error"). */
+int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failures, struct cr_err *e);
+/* Read. @ret: owned by the caller (json_decref). -ENOENT when there is none. */
+int manifest_read(int img, json_t **ret, struct cr_err *e);
+/* Replace by rename. @sync: fsync file and directory. */
+int manifest_write(int img, json_t *m, bool sync, struct cr_err *e);
+/* {"code":..., "object":..., "reason":..., "remedy":..., "stage":...} */
+json_t *manifest_error(const char *stage, const struct cr_err *e);
+/* A JSON string of any bytes: what is no UTF-8 is written as U+DC80..U+DCFF is in Python's "surrogateescape" spirit: "\\xHH" with the backslash doubled in valid text (doc/manifest.md). */
+json_t *json_bytes(const char *s, size_t len);
+
+/* Does the directory hold a checkpoint? 1 sealed (or CRIU's own, without manifest), 0 no inventory, -errno with @e when unsealed. */
+int manifest_check_sealed(int img, struct cr_err *e);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What one stage must hand to another and no image holds: IMG/.stage/threads, an array of fixed-size rows, one per live
+ * thread, written by criu-collect and read by criu-parasite.
+ */
+#ifndef CR_IMAGE_STAGE_H
+#define CR_IMAGE_STAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+#define STAGE_THREADS ".stage/threads"
+
+struct stage_thread {
+	int32_t tid, pid;
+	uint32_t cg_set;	 /* cg_set_entry.id */
+	uint32_t seccomp_mode;	 /* 0, 1, 2 */
+	uint32_t seccomp_filter; /* index in seccomp.img, with mode 2 */
+	uint32_t pad;
+};
+
+int stage_write_threads(int img, const struct stage_thread *v, size_t n, struct cr_err *e);
+/* @ret: malloc'ed. Return: count or -errno. */
+ssize_t stage_read_threads(int img, struct stage_thread **ret, struct cr_err *e);
+
+#endif
