@@ -61,6 +61,13 @@ extern const struct img_info img_table[IMG_TYPES];
 
 /* The file name of an image. @id is ignored by types without one. */
 const char *img_name(enum img_type type, unsigned long id, char buf[IMG_NAME_MAX]);
+/* The reverse. Return: whether @name is exactly what img_name() makes. */
+bool img_parse_name(const char *name, enum img_type *ret_type, unsigned long *ret_id);
+/* The first type with this second magic, or with this printed name; IMG_TYPES: none. Raw types have neither. */
+enum img_type img_by_magic(uint32_t magic);
+enum img_type img_by_printed_name(const char *name);
+/* The message of entry number @entry; NULL: there is no such entry. */
+const ProtobufCMessageDescriptor *img_descriptor(enum img_type type, unsigned long entry);
 
 /* ---- writing: a file appears under its name at img_finish() only (written as .NAME.tmp, mode 0600, then renamed) ---- */
 struct img_writer {
@@ -84,11 +91,14 @@ int img_write_one(int dir, enum img_type type, unsigned long id, const void *mes
 struct img_reader {
 	int fd;
 	enum img_type type;
+	bool borrowed; /* fd is the caller's */
+	bool lenient;  /* do not validate entries: to look at broken images. Set it after img_open(). */
 	char name[IMG_NAME_MAX];
-	off_t pos, size;
+	off_t pos, size; /* size -1: a pipe */
 	unsigned long entry; /* number of the next entry, from 0 */
 	size_t start, end;   /* what of buf is read ahead */
 	uint8_t *buf;
+	uint8_t *large; /* the last entry, when buf was too small */
 };
 
 /*
@@ -98,11 +108,20 @@ struct img_reader {
 int img_open(int dir, enum img_type type, unsigned long id, struct img_reader *r, struct cr_err *e);
 /* The same for an open file whose type is known. The descriptor stays the caller's. */
 int img_open_fd(int fd, const char *name, enum img_type type, struct img_reader *r, struct cr_err *e);
+/* The same where the type is to be found: by the magic, and by @name where types share one. */
+int img_open_any(int fd, const char *name, struct img_reader *r, struct cr_err *e);
 /*
  * The next entry, checked (see img_validator). @ret: in @a.
  * Return: 1 got one; 0 end of the file; -errno with @e.
  */
 int img_get(struct img_reader *r, struct arena *a, void *ret, struct cr_err *e);
+/* The same for an entry of another message than the registry has there (ipc_msg behind an ipc_msg_entry). */
+int img_get_as(struct img_reader *r, const ProtobufCMessageDescriptor *d, struct arena *a, void *ret, struct cr_err *e);
+/*
+ * The next entry as it stands in the file, not unpacked.
+ * @ret: valid until the next call on @r
+ */
+int img_get_packed(struct img_reader *r, const uint8_t **ret, size_t *ret_len, struct cr_err *e);
 int img_get_bytes(struct img_reader *r, void *buf, size_t len, struct cr_err *e);
 int img_skip(struct img_reader *r, uint64_t len, struct cr_err *e);
 void img_close(struct img_reader *r);
@@ -112,6 +131,21 @@ int img_read_one(int dir, enum img_type type, unsigned long id, struct arena *a,
 ssize_t img_read_all(int dir, enum img_type type, unsigned long id, struct arena *a, void ***ret, struct cr_err *e);
 /* A CR_E_IMG_CORRUPT for the entry read last: "core-12.img: entry 0: ...". Return: -EINVAL. */
 int img_bad(const struct img_reader *r, struct cr_err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * Is the message sane by itself: enumerations known, lists as long as the kernel's tables, addresses in order, strings
+ * bounded? References to other images are for the caller to follow. img_get() does this for every entry.
+ * @why: at least 160 bytes; which field and what about it
+ */
+bool img_valid(const ProtobufCMessage *message, char why[160]);
+
+/* pagemap_entry.flags: in the parent's images; may come by userfaultfd; in pages-N.img. */
+enum { IMG_PE_PARENT = 1, IMG_PE_LAZY = 2, IMG_PE_PRESENT = 4 };
+
+/* Pagemaps of CRIU up to 4.1 count in field 2 and know no flags; see pagemap.proto. */
+struct PagemapEntry;
+uint64_t img_pagemap_pages(const struct PagemapEntry *entry);
+uint32_t img_pagemap_flags(const struct PagemapEntry *entry);
 
 /* protobuf-c allocator on an arena; frees nothing. */
 ProtobufCAllocator img_allocator(struct arena *a);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writing images. One buffer of 64 KiB per open image: entries are small (a pagemap entry is about 15 bytes), and a
+ * write() for each would cost more than all the rest. Data larger than the buffer goes past it.
+ */
+#include "image/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+enum { BUF_SIZE = 64 << 10, TMP_MAX_NAME = IMG_NAME_MAX + 8 };
+
+static const char *tmp_name(const struct img_writer *w, char buf[TMP_MAX_NAME])
+{
+	char name[IMG_NAME_MAX];
+
+	snprintf(buf, TMP_MAX_NAME, ".%s.tmp", img_name(w->type, w->id, name));
+	return buf;
+}
+
+static int write_error(const struct img_writer *w, int err, const char *what, struct cr_err *e)
+{
+	char name[IMG_NAME_MAX];
+	enum cr_code code = CR_E_SYSTEM;
+
+	if (err == ENOSPC || err == EDQUOT)
+		code = CR_E_DIR_FULL;
+	else if (err == EACCES || err == EROFS || err == EPERM)
+		code = CR_E_DIR_UNWRITABLE;
+	return cr_err_set(e, code, err, img_name(w->type, w->id, name), "%s", what);
+}
+
+static int put_head(struct img_writer *w, struct cr_err *e)
+{
+	const struct img_info *info = &img_table[w->type];
+	uint32_t head[2] = { IMG_MAGIC_COMMON, info->magic };
+
+	switch (info->head) {
+	case IMG_HEAD_RAW:
+		return 0;
+	case IMG_HEAD_INVENTORY:
+		return img_put_bytes(w, &head[1], sizeof(head[1]), e);
+	case IMG_HEAD_SERVICE:
+		head[0] = IMG_MAGIC_SERVICE;
+		break;
+	case IMG_HEAD_COMMON:
+		break;
+	}
+	return img_put_bytes(w, head, sizeof(head), e);
+}
+
+int img_create(int dir, enum img_type type, unsigned long id, struct img_writer *w, struct cr_err *e)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	char tmp[TMP_MAX_NAME];
+	int ret;
+
+	*w = (struct img_writer){ .dir = dir, .fd = -1, .type = type, .id = id };
+	w->fd = openat(dir, tmp_name(w, tmp), flags, 0600);
+	if (w->fd < 0 && errno == EEXIST) {
+		/* Left behind by a killed run. Made new, so that its mode and links are ours. */
+		unlinkat(dir, tmp, 0);
+		w->fd = openat(dir, tmp, flags, 0600);
+	}
+	if (w->fd < 0)
+		return write_error(w, errno, "cannot be created", e);
+	w->buf = malloc(BUF_SIZE);
+	ret = w->buf ? put_head(w, e) : cr_err_nomem(e);
+	if (ret < 0)
+		img_abandon(w);
+	return ret;
+}
+
+static int flush(struct img_writer *w, struct cr_err *e)
+{
+	int ret = write_full(w->fd, w->buf, w->fill);
+
+	if (ret < 0)
+		return write_error(w, -ret, "cannot be written", e);
+	w->fill = 0;
+	return 0;
+}
+
+int img_put_bytes(struct img_writer *w, const void *data, size_t len, struct cr_err *e)
+{
+	int ret;
+
+	if (len > BUF_SIZE - w->fill) {
+		ret = flush(w, e);
+		if (ret < 0)
+			return ret;
+	}
+	w->bytes += len;
+	if (len < BUF_SIZE) {
+		memcpy(w->buf + w->fill, data, len);
+		w->fill += len;
+		return 0;
+	}
+	ret = write_full(w->fd, data, len);
+	return ret < 0 ? write_error(w, -ret, "cannot be written", e) : 0;
+}
+
+int img_put(struct img_writer *w, const void *message, struct cr_err *e)
+{
+	_cleanup_free_ uint8_t *large = NULL;
+	size_t len;
+	uint32_t size;
+	int ret;
+
+	if (!protobuf_c_message_check(message))
+		return write_error(w, EINVAL, "an entry lacks a required field", e);
+	len = protobuf_c_message_get_packed_size(message);
+	if (len > IMG_ENTRY_MAX)
+		return write_error(w, EFBIG, "an entry is larger than 64 MiB", e);
+	size = len;
+	ret = img_put_bytes(w, &size, sizeof(size), e);
+	if (ret < 0)
+		return ret;
+	if (len <= BUF_SIZE) {
+		if (len > BUF_SIZE - w->fill) {
+			ret = flush(w, e);
+			if (ret < 0)
+				return ret;
+		}
+		w->fill += protobuf_c_message_pack(message, w->buf + w->fill);
+		w->bytes += len;
+		return 0;
+	}
+	large = malloc(len);
+	if (!large)
+		return cr_err_nomem(e);
+	protobuf_c_message_pack(message, large);
+	return img_put_bytes(w, large, len, e);
+}
+
+static void release(struct img_writer *w)
+{
+	w->fd = fd_close(w->fd);
+	free(w->buf);
+	w->buf = NULL;
+}
+
+int img_finish(struct img_writer *w, struct cr_err *e)
+{
+	char tmp[TMP_MAX_NAME], name[IMG_NAME_MAX];
+	int ret;
+
+	ret = flush(w, e);
+	if (ret < 0)
+		return ret;
+	if (renameat(w->dir, tmp_name(w, tmp), w->dir, img_name(w->type, w->id, name)) < 0)
+		return write_error(w, errno, "cannot be renamed into place", e);
+	release(w);
+	return 0;
+}
+
+void img_abandon(struct img_writer *w)
+{
+	char tmp[TMP_MAX_NAME];
+
+	/* A writer that was never created has fd 0 or -1, and no buffer either way. */
+	if (!w->buf && w->fd <= 0)
+		return;
+	unlinkat(w->dir, tmp_name(w, tmp), 0);
+	release(w);
+}
+
+int img_write_one(int dir, enum img_type type, unsigned long id, const void *message, struct cr_err *e)
+{
+	struct img_writer w;
+	int ret;
+
+	ret = img_create(dir, type, id, &w, e);
+	if (ret < 0)
+		return ret;
+	ret = img_put(&w, message, e);
+	if (!ret)
+		ret = img_finish(&w, e);
+	img_abandon(&w);
+	return ret;
+}

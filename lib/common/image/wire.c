@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "image/wire.h"
+
+#include <string.h>
+
+bool wire_varint(struct wire *w, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	for (unsigned int shift = 0; shift < 70; shift += 7) {
+		uint8_t byte;
+
+		if (w->p == w->end)
+			return false;
+		byte = *w->p++;
+		if (shift < 64)
+			v |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80)) {
+			*ret = v;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int fixed(struct wire *w, struct wire_field *f, size_t len)
+{
+	if ((size_t)(w->end - w->p) < len)
+		return -1;
+	f->value = 0;
+	memcpy(&f->value, w->p, len); /* little-endian, as every host that the project builds for */
+	w->p += len;
+	return 1;
+}
+
+int wire_next(struct wire *w, struct wire_field *ret)
+{
+	uint64_t key, len;
+	int got = 1;
+
+	if (w->p == w->end)
+		return 0;
+	if (!wire_varint(w, &key) || key >> 32 || !(key >> 3))
+		return -1;
+	ret->number = key >> 3;
+	ret->type = key & 7;
+	ret->data = w->p;
+	switch (ret->type) {
+	case PROTOBUF_C_WIRE_TYPE_VARINT:
+		got = wire_varint(w, &ret->value) ? 1 : -1;
+		break;
+	case PROTOBUF_C_WIRE_TYPE_64BIT:
+		got = fixed(w, ret, 8);
+		break;
+	case PROTOBUF_C_WIRE_TYPE_32BIT:
+		got = fixed(w, ret, 4);
+		break;
+	case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
+		if (!wire_varint(w, &len) || len > (uint64_t)(w->end - w->p))
+			return -1;
+		ret->value = len;
+		ret->data = w->p;
+		w->p += len;
+		break;
+	default: /* groups: no image ever had one */
+		return -1;
+	}
+	ret->len = w->p - ret->data;
+	return got;
+}
+
+static bool has_messages(const ProtobufCMessageDescriptor *d)
+{
+	for (unsigned int i = 0; i < d->n_fields; i++)
+		if (d->fields[i].type == PROTOBUF_C_TYPE_MESSAGE)
+			return true;
+	return false;
+}
+
+static bool depth_ok(const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len, int depth)
+{
+	struct wire w = { data, data + len };
+	struct wire_field f;
+	int got;
+
+	if (depth > WIRE_DEPTH_MAX)
+		return false;
+	if (!has_messages(d))
+		return true;
+	while ((got = wire_next(&w, &f)) > 0) {
+		const ProtobufCFieldDescriptor *fd;
+
+		if (f.type != PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED)
+			continue;
+		fd = protobuf_c_message_descriptor_get_field(d, f.number);
+		if (fd && fd->type == PROTOBUF_C_TYPE_MESSAGE && !depth_ok(fd->descriptor, f.data, f.len, depth + 1))
+			return false;
+	}
+	return got == 0;
+}
+
+bool wire_depth_ok(const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len)
+{
+	return depth_ok(d, data, len, 0);
+}
