@@ -35,7 +35,11 @@ struct cr_opts {
 #undef FIELD_LATER
 	char **words; /* what is no option, and all behind -- */
 	int nr_words;
+	int rest; /* index of the first word that stood behind --; nr_words when there is none */
 };
+
+/* The level of CRIU that is implemented: `criu --version` and the log's first line. */
+#define CRIU_LEVEL "4.2"
 
 /*
  * Configuration files (facts: /etc/criu/default.conf, $HOME/.criu/default.conf, $CRIU_CONFIG_FILE, --config), then @argv.
@@ -47,10 +51,14 @@ int cr_opts_parse(int argc, char **argv, struct cr_opts *ret, struct cr_err *e);
 /* The options of @who as --help shows them. */
 void cr_opts_help(FILE *out, unsigned who);
 
+/* The exit status for @e: the registry's, or with --as-criu CRIU's (1 for every failure). */
+int cr_exit_code(const struct cr_opts *o, const struct cr_err *e);
+
 /*
  * What every main() does first: parse, answer --help (with @usage as its head) and --version by exit(0), change to the
  * work directory, open the log (-o; the wrapper opens it once and passes --log-file on, so it is appended to when
- * CRIU_LOG_OPEN is set in the environment), set the log level.
+ * CRIU_LOG_OPEN is set in the environment), set the log level. Under the wrapper a wrong option is told by criu-freeze alone:
+ * a tool with --wait exits without a word.
  * @ret_img: descriptor of the images directory, opened before the change of directory; -1 when @need_img is false
  * Return: 0 or -errno with @e.
  */

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What every main() does first: options, help, directories, log.
+ *
+ * Under the wrapper (CRIU_LOG_OPEN in the environment) the log belongs to the first tool, criu-freeze: it truncates,
+ * the others append. A wrong option is told once, by the tool that does not wait for another.
+ */
+#include "base/opts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+
+int cr_exit_code(const struct cr_opts *o, const struct cr_err *e)
+{
+	if (o->as_criu)
+		return e->code == CR_E_NONE ? 0 : 1;
+	return (int)cr_code_exit(e->code);
+}
+
+static int open_dir(const char *path, const char *what, int *ret, struct cr_err *e)
+{
+	char object[192];
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0) {
+		snprintf(object, sizeof(object), "%s %s", what, path);
+		return cr_err_set(e, CR_E_DIR_MISSING, errno, object, "cannot open it");
+	}
+	*ret = fd;
+	return 0;
+}
+
+/* The log becomes descriptor 2, so that action scripts and libraries write into it too. @ret_first: it is not another
+ * tool's. */
+static int open_log(const struct cr_opts *o, bool *ret_first, struct cr_err *e)
+{
+	_cleanup_close_ int fd = -1;
+	char object[192];
+
+	*ret_first = !getenv("CRIU_LOG_OPEN");
+	if (!o->log_file || !*o->log_file)
+		return 0;
+	if (!strcmp(o->log_file, "-"))
+		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	else
+		fd = open(o->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (*ret_first ? O_TRUNC : 0), 0600);
+	if (fd < 0 || dup3(fd, STDERR_FILENO, 0) < 0) {
+		int err = errno;
+
+		snprintf(object, sizeof(object), "log file %s", o->log_file);
+		return cr_err_set(e, CR_E_DIR_UNWRITABLE, err, object, "cannot open it");
+	}
+	return 0;
+}
+
+static void first_lines(void)
+{
+	struct utsname u;
+
+	log_info("Version: " CRIU_LEVEL " (criu-pipeline " CR_VERSION ")");
+	if (!uname(&u))
+		log_info("Running on %s %s %s %s %s", u.nodename, u.sysname, u.release, u.version, u.machine);
+}
+
+static void help(const char *usage, unsigned who, const struct cr_opts *o)
+{
+	/* Under the name criu the wrapper has printed the head. */
+	if (!o->as_criu)
+		printf("%s\n\nOptions:\n", usage);
+	cr_opts_help(stdout, o->as_criu ? W_ALL : who);
+}
+
+int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_img, int argc, char **argv,
+		  struct cr_opts *ret, int *ret_img, struct cr_err *e)
+{
+	int err, work = -1, img = -1;
+	bool first = true;
+	const char *dir;
+
+	cr_log_init(prog, CR_LOG_WARN);
+	err = cr_opts_parse(argc, argv, ret, e);
+	if (err && ret->wait && getenv("CRIU_LOG_OPEN"))
+		exit(cr_exit_code(ret, e));
+	if (err) {
+		if (e->code == CR_E_USAGE && ret->as_criu)
+			puts(usage);
+		return err;
+	}
+	if (ret->help) {
+		help(usage, who & ~(unsigned)W_CRIU, ret);
+		exit(0);
+	}
+	if (ret->version) {
+		printf("%s %s\n", prog, CR_VERSION);
+		exit(0);
+	}
+	cr_log_init(prog, ret->verbosity);
+	dir = ret->images_dir ? ret->images_dir : ".";
+	if (need_img)
+		err = open_dir(dir, "images directory", &img, e);
+	if (!err && (ret->work_dir || need_img)) {
+		err = open_dir(ret->work_dir ? ret->work_dir : dir, "work directory", &work, e);
+		if (!err && fchdir(work))
+			err = cr_err_set(e, CR_E_DIR_MISSING, errno, ret->work_dir ? ret->work_dir : dir,
+					 "cannot change to it");
+		fd_close(work);
+	}
+	if (!err)
+		err = open_log(ret, &first, e);
+	if (err) {
+		fd_close(img);
+		return err;
+	}
+	if (first)
+		first_lines();
+	*ret_img = img;
+	return 0;
+}
