@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * make bench: dump and restore of five workloads by the `criu` that a user calls, from exec to exit, beside limit programs
- * that do the same copying with bare system calls, as medians and as ratios of one run.
+ * make bench: dump and restore of five workloads by the `criu` that a user calls, from exec to exit, beside limit
+ * programs that do the same copying with bare system calls, as medians and as ratios of one run.
  *
  * The machine gives free memory back to its host after a moment, and touching it again is five times as slow: so memory
  * is warmed before every measurement, and one round of each workload is not counted.
@@ -228,8 +228,8 @@ static void limits(int rounds, double *out, double *in)
 	*out = limit(out_argv, rounds);
 	*in = limit(in_argv, rounds);
 	unlink(file);
-	printf("limits   %d MiB out %.1f ms, in %.1f ms; fork and exec of 100 processes %.1f ms\n", MEMORY_MIB, *out, *in,
-	       limit(spawn_argv, rounds));
+	printf("limits   %d MiB out %.1f ms, in %.1f ms; fork and exec of 100 processes %.1f ms\n", MEMORY_MIB, *out,
+	       *in, limit(spawn_argv, rounds));
 }
 
 int main(int argc, char **argv)

@@ -52,22 +52,22 @@ __attribute__((format(printf, 1, 2))) static inline void victim_say(const char *
 #define victim_fact(key, fmt, ...) victim_say("fact %s " fmt, key, __VA_ARGS__)
 
 /* Setting up must not fail: the test would prove nothing. */
-#define need(cond)                                                                                                     \
-	do {                                                                                                           \
-		if (!(cond)) {                                                                                         \
-			victim_say("FAIL setup: %s: %s", #cond, strerror(errno));                                      \
-			_exit(91);                                                                                     \
-		}                                                                                                      \
+#define need(cond)                                                                \
+	do {                                                                      \
+		if (!(cond)) {                                                    \
+			victim_say("FAIL setup: %s: %s", #cond, strerror(errno)); \
+			_exit(91);                                                \
+		}                                                                 \
 	} while (0)
 
-#define check(name, cond)                                                                                              \
-	do {                                                                                                           \
-		if (cond) {                                                                                            \
-			victim_say("ok %s", name);                                                                     \
-		} else {                                                                                               \
-			victim_say("FAIL %s: %s (errno %d)", name, #cond, errno);                                      \
-			victim_failures++;                                                                             \
-		}                                                                                                      \
+#define check(name, cond)                                                         \
+	do {                                                                      \
+		if (cond) {                                                       \
+			victim_say("ok %s", name);                                \
+		} else {                                                          \
+			victim_say("FAIL %s: %s (errno %d)", name, #cond, errno); \
+			victim_failures++;                                        \
+		}                                                                 \
 	} while (0)
 
 static inline void victim_ready(void)

@@ -84,8 +84,8 @@ enum cr_code cr_code_by_name(const char *name)
 
 char *cr_err_text(const struct cr_err *e, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s: %s%s%s (%s) [%s]", e->object, e->reason, e->err ? ": " : "", e->err ? strerror(e->err) : "",
-		 cr_err_get_remedy(e), cr_code_name(e->code));
+	snprintf(buf, size, "%s: %s%s%s (%s) [%s]", e->object, e->reason, e->err ? ": " : "",
+		 e->err ? strerror(e->err) : "", cr_err_get_remedy(e), cr_code_name(e->code));
 	return buf;
 }
 

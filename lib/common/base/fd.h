@@ -24,17 +24,17 @@ static inline void free_cleanup(void *p)
 #define _cleanup_free_	__attribute__((cleanup(free_cleanup)))
 
 /* The value of a variable whose ownership passes on. */
-#define TAKE_FD(fd)                                                                                                                    \
-	({                                                                                                                             \
-		int fd_ = (fd);                                                                                                        \
-		(fd) = -1;                                                                                                             \
-		fd_;                                                                                                                   \
+#define TAKE_FD(fd)             \
+	({                      \
+		int fd_ = (fd); \
+		(fd) = -1;      \
+		fd_;            \
 	})
-#define TAKE_PTR(p)                                                                                                                    \
-	({                                                                                                                             \
-		__typeof__(p) p_ = (p);                                                                                                \
-		(p) = NULL;                                                                                                            \
-		p_;                                                                                                                    \
+#define TAKE_PTR(p)                     \
+	({                              \
+		__typeof__(p) p_ = (p); \
+		(p) = NULL;             \
+		p_;                     \
 	})
 
 /* All of @len bytes. Return: 0, -errno, or -ENODATA when the file ends before. EINTR is tried again. */

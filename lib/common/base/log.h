@@ -22,10 +22,10 @@ void cr_log_line(int level, const char *file, int line, const char *fmt, ...) __
 /* Print a failure: a line that begins with "Error (", as CRIU's. */
 void cr_log_err(const struct cr_err *e, const char *file, int line);
 
-#define cr_log(level, ...)                                                                                                             \
-	do {                                                                                                                           \
-		if ((level) <= cr_log_level)                                                                                           \
-			cr_log_line(level, __FILE_NAME__, __LINE__, __VA_ARGS__);                                                      \
+#define cr_log(level, ...)                                                        \
+	do {                                                                      \
+		if ((level) <= cr_log_level)                                      \
+			cr_log_line(level, __FILE_NAME__, __LINE__, __VA_ARGS__); \
 	} while (0)
 #define log_error(...)	 cr_log(CR_LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)	 cr_log(CR_LOG_WARN, __VA_ARGS__)
