@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <jansson.h>
 
 #include "base/err.h"
@@ -25,6 +26,7 @@ struct stage_facts {
 	uint64_t started_ns;	/* CLOCK_MONOTONIC */
 	uint64_t bytes;		/* written to images */
 	json_t *files;		/* array of names of the images written; may be NULL */
+	struct need_set *seen;	/* inside: hashes of needs[] */
 };
 
 /* Note the start. */
@@ -44,12 +46,36 @@ int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failu
 int manifest_read(int img, json_t **ret, struct cr_err *e);
 /* Replace by rename. @sync: fsync file and directory. */
 int manifest_write(int img, json_t *m, bool sync, struct cr_err *e);
+/*
+ * The dump is complete: state "sealed" and the list of files, written last of all, synced unless --no-sync.
+ * @files: array of {"name", "size", "crc32c"}; taken over
+ * @extra: object merged into the head, or NULL; taken over
+ */
+int manifest_seal(int img, json_t *files, json_t *extra, bool sync, struct cr_err *e);
+/* Put the members of @members (taken over) into the head, under the lock. */
+int manifest_update(int img, json_t *members, struct cr_err *e);
+
 /* {"code":..., "object":..., "reason":..., "remedy":..., "stage":...} */
 json_t *manifest_error(const char *stage, const struct cr_err *e);
 /* A JSON string of any bytes: what is no UTF-8 is written as U+DC80..U+DCFF is in Python's "surrogateescape" spirit: "\\xHH" with the backslash doubled in valid text (doc/manifest.md). */
 json_t *json_bytes(const char *s, size_t len);
+/* The reverse. @buf: NUL-terminated. Return: length, -EINVAL no such escape, -ENAMETOOLONG. */
+ssize_t json_bytes_decode(const char *s, char *buf, size_t size);
 
-/* Does the directory hold a checkpoint? 1 sealed (or CRIU's own, without manifest), 0 no inventory, -errno with @e when unsealed. */
+/*
+ * Does the directory hold a checkpoint?
+ * Return: 1 sealed (or CRIU's own, without manifest); 0 nothing there, with @e (CR_E_NO_CHECKPOINT); -errno with @e when
+ *	a dump was begun but not sealed (CR_E_NOT_SEALED), or when the manifest is damaged.
+ */
 int manifest_check_sealed(int img, struct cr_err *e);
+
+/*
+ * The record of a restore, restore.json in the work directory (the images directory is never written by a restore). The
+ * same facts as a stage's: what @f holds is released, its extra members stand at the top.
+ * @work: descriptor of the work directory
+ * @failures: NULL, or why it failed
+ */
+int restore_record_write(int work, struct stage_facts *f, const struct cr_report *failures, struct cr_err *e);
+#define RESTORE_RECORD_NAME "restore.json"
 
 #endif
