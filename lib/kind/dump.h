@@ -35,6 +35,8 @@ struct dump_task {
 	/* ids as in task_kobj_ids_entry; equal ids mean sharing */
 	uint32_t vm_id, files_id, fs_id, sighand_id;
 	uint32_t ns_id[8]; /* by enum dump_ns */
+	uint32_t umask;
+	const char *label; /* "task 12 (bash)", for messages */
 };
 
 enum dump_ns { DNS_PID, DNS_NET, DNS_IPC, DNS_UTS, DNS_MNT, DNS_USER, DNS_CGROUP, DNS_TIME, DNS_COUNT };

@@ -79,6 +79,12 @@ struct fd_rst_ops {
 	int (*open)(struct rst *r, const struct FileEntry *fe, struct cr_err *e);
 	/* When all tasks have all their descriptors: @fd is its number here, in the owner. NULL: nothing. */
 	int (*late)(struct rst *r, const struct FileEntry *fe, int fd, struct cr_err *e);
+	/* A fresh description with other flags than the image's (mappings, cwd ...); -1: the image's. NULL: cannot be. */
+	int (*open_as)(struct rst *r, const struct FileEntry *fe, int flags, struct cr_err *e);
+	/* Once, in the main process, when all is checked and before any task is made; not with --plan. NULL: nothing. */
+	int (*prepare)(struct rst *r, struct cr_err *e);
+	/* Once, in the task of the first table, after all its late(). NULL: nothing. */
+	int (*last)(struct rst *r, struct cr_err *e);
 };
 
 /* The table of tools/criu-restore/order.c, NULL-terminated. */

@@ -12,7 +12,9 @@
 
 #include "base/err.h"
 
-#define STAGE_THREADS ".stage/threads"
+#define STAGE_THREADS  ".stage/threads"
+#define STAGE_ROOT_IDS ".stage/root_ids" /* packed task_kobj_ids_entry: ids of criu-collect's own, for inventory.img \
+					  */
 
 struct stage_thread {
 	int32_t tid, pid;
@@ -22,6 +24,8 @@ struct stage_thread {
 	uint32_t pad;
 };
 
+/* A file of the stage directory (made when it is not there), 0600. @name: with the directory. */
+int stage_write_file(int img, const char *name, const void *data, size_t len, struct cr_err *e);
 int stage_write_threads(int img, const struct stage_thread *v, size_t n, struct cr_err *e);
 /* @ret: malloc'ed. Return: count or -errno. */
 ssize_t stage_read_threads(int img, struct stage_thread **ret, struct cr_err *e);
