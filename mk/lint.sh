@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Static checks, called by make lint: mk/lint.sh CHECK... Each prints what is wrong; exit 1 when any does.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+: "${CC:=gcc}" "${FLAGS:=}" "${O:=build}"
+jobs=2
+tracked()
+{
+	git ls-files --cached --others --exclude-standard -- "$@" | while read -r f; do [ -e "$f" ] && printf '%s\n' "$f"; done
+}
+
+# Every source says its licence in its first lines.
+spdx()
+{
+	tracked '*.c' '*.h' '*.S' '*.lds' '*.sh' '*.bats' '*.bash' '*.mk' '*.def' '*.proto' '*.go' '*.java' '*.js' GNUmakefile test/run test/demo \
+		tools/criu/criu .ci/run | while read -r f; do
+		head -n 5 "$f" | grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' || echo "$f: no SPDX line"
+	done
+}
+
+format()
+{
+	tracked '*.c' '*.h' | xargs clang-format --dry-run -Werror 2>&1 | grep -E 'error:' | head -n 50
+}
+
+# A folder may include only folders before it, and itself; kinds meet only in lib/kind/*.h and lib/kind/file.
+layers()
+{
+	tracked 'lib/*.c' 'lib/*.h' 'tools/*.c' 'tools/*.h' | xargs awk '
+	function rank(d) { return (d in r) ? r[d] : 0 }
+	BEGIN {
+		split("bare base proc image blob trace hold", n, " ")
+		for (i in n) r[n[i]] = i
+	}
+	FNR == 1 {
+		split(FILENAME, p, "/")
+		mine = p[1] == "tools" ? 99 : p[2] == "kind" ? 50 : rank(p[3])
+		kind = p[2] == "kind" && p[4] != "" ? p[3] : ""
+	}
+	/^[ \t]*#[ \t]*include[ \t]*"/ {
+		split($0, q, "\"")
+		inc = q[2]
+		if (inc !~ /\//) next
+		sub(/^lib\//, "", inc); sub(/^common\//, "", inc)
+		split(inc, d, "/")
+		theirs = d[1] == "kind" ? 50 : d[1] == "tools" ? 99 : rank(d[1])
+		if (theirs > mine)
+			print FILENAME ":" FNR ": layer: includes " q[2]
+		if (kind != "" && d[1] == "kind" && d[3] != "" && d[2] != kind && d[2] != "file")
+			print FILENAME ":" FNR ": kinds do not include each other: " q[2]
+	}'
+	# Generated types are for .c files.
+	tracked 'lib/*.h' 'tools/*.h' | xargs grep -nE '#include ".*\.pb-c\.h"' | sed 's/$/: generated types in a header/'
+}
+
+# Each header compiles alone. FLAGS is a list of words.
+headers()
+{
+	tracked 'lib/*.h' 'tools/*.h' | grep -v '/arch/' |
+		xargs -P "$jobs" -I{} sh -c "printf '#include \"%s\"\n' '{}' | $CC $(printf '%q ' $FLAGS) -I. -Wall -fsyntax-only -x c - 2>&1 | sed 's|^<stdin>|{} (alone)|'"
+}
+
+sizes()
+{
+	tracked '*.c' '*.h' '*.sh' '*.bats' '*.bash' | xargs wc -l | awk '$2 != "total" && $1 > 1000 { print $2 ": " $1 " lines, more than 1000" }'
+	# A function starts at "{" in column 1 and ends at "}" in column 1 (clang-format sees to it); tables (= {) are not counted.
+	tracked '*.c' '*.h' | xargs awk '
+	FNR == 1 { start = 0 }
+	/^[A-Za-z_].*\(/ { head = $0 }
+	/^\{/ { start = FNR }
+	/^\}/ { if (start && FNR - start > 100) print FILENAME ":" start ": function of " FNR - start " lines: " head; start = 0 }'
+}
+
+ptrace()
+{
+	tracked 'lib/*.c' 'lib/*.h' 'tools/*.c' 'tools/*.h' | grep -v '^lib/common/trace/' |
+		xargs grep -nE '(^|[^_[:alnum:]"])ptrace\(' | grep -vE '^[^:]+:[0-9]+:[[:space:]]*(\*|/\*|//)' | grep -vE '/\*.*ptrace\(' |
+		sed 's/$/: ptrace outside of lib\/common\/trace/'
+}
+
+shell()
+{
+	shellcheck -s sh tools/criu/criu
+	tracked '*.sh' test/run test/demo .ci/run 'test/*.bash' | xargs shellcheck -s bash -x
+	tracked '*.bats' | xargs -r shellcheck -s bats -x -P test -S warning
+	shellcheck -s bash tools/criu/criu.bash
+}
+
+cppcheck_run()
+{
+	# unusedStructMember and the like are style; these switches say what is wanted and what is not.
+	cppcheck --quiet --error-exitcode=1 -j "$jobs" --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --suppress=unmatchedSuppression --suppressions-list=mk/cppcheck.suppressions \
+		-D_GNU_SOURCE -D__x86_64__ -D__linux__ -UAF_VSOCK -DCR_VERSION='"x"' -Ilib/common -Ilib -Iproto lib tools 2>&1
+}
+
+tidy()
+{
+	# shellcheck disable=SC2086
+	tracked 'lib/*.c' 'tools/*.c' | xargs -P "$jobs" -n 4 sh -c 'clang-tidy --quiet "$@" -- '"$(printf '%q ' $FLAGS)"' -w 2>/dev/null' sh |
+		grep -E '(warning|error):' | sed "s|^$PWD/||" | sort -u
+}
+
+bad=0
+for check; do
+	start=$SECONDS
+	fn=$check
+	[ "$check" = cppcheck ] && fn=cppcheck_run
+	out=$($fn)
+	if [ -n "$out" ]; then
+		printf '%s\n' "$out" | head -n 100
+		echo "lint: $check: failed ($((SECONDS - start)) s)"
+		bad=1
+	else
+		echo "lint: $check: ok ($((SECONDS - start)) s)"
+	fi
+done
+exit $bad
