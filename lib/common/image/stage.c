@@ -19,6 +19,24 @@ static int stage_error(int err, const char *name, const char *what, struct cr_er
 	return cr_err_set(e, err == ENOSPC ? CR_E_DIR_FULL : CR_E_DIR_UNWRITABLE, err, name, "%s", what);
 }
 
+int stage_write_image(struct stage_facts *f, int img, enum img_type type, unsigned long id, const void *message,
+		      struct cr_err *e)
+{
+	char name[IMG_NAME_MAX];
+	struct img_writer w;
+	int ret = img_create(img, type, id, &w, e);
+
+	if (ret < 0)
+		return ret;
+	ret = img_put(&w, message, e);
+	if (!ret)
+		ret = img_finish(&w, e);
+	if (!ret)
+		stage_wrote(f, img_name(type, id, name), w.bytes);
+	img_abandon(&w);
+	return ret;
+}
+
 int stage_write_file(int img, const char *name, const void *data, size_t len, struct cr_err *e)
 {
 	_cleanup_close_ int fd = -1;

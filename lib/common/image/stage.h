@@ -11,10 +11,12 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "image/image.h"
 
-#define STAGE_THREADS  ".stage/threads"
-#define STAGE_ROOT_IDS ".stage/root_ids" /* packed task_kobj_ids_entry: ids of criu-collect's own, for inventory.img \
-					  */
+#define STAGE_THREADS ".stage/threads"
+#define STAGE_ROOT_IDS                                                                                \
+	".stage/root_ids" /* packed task_kobj_ids_entry: ids of criu-collect's own, for inventory.img \
+			   */
 
 struct stage_thread {
 	int32_t tid, pid;
@@ -24,6 +26,11 @@ struct stage_thread {
 	uint32_t pad;
 };
 
+struct stage_facts;
+
+/* An image of one entry, written and noted in the facts of the stage. */
+int stage_write_image(struct stage_facts *f, int img, enum img_type type, unsigned long id, const void *message,
+		      struct cr_err *e);
 /* A file of the stage directory (made when it is not there), 0600. @name: with the directory. */
 int stage_write_file(int img, const char *name, const void *data, size_t len, struct cr_err *e);
 int stage_write_threads(int img, const struct stage_thread *v, size_t n, struct cr_err *e);
