@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Kernel constants and structures that are newer than the headers of the oldest build machine. Ours are prefixed CR_ / cr_. */
+#ifndef CR_BARE_UAPI_H
+#define CR_BARE_UAPI_H
+
+#include <stdint.h>
+
+/* <linux/ptrace.h> */
+#define CR_PTRACE_SECCOMP_GET_METADATA	 0x420d
+#define CR_PTRACE_GET_RSEQ_CONFIGURATION 0x420f /* 5.13 */
+struct cr_seccomp_metadata {
+	uint64_t filter_off;
+	uint64_t flags;
+};
+
+/* <linux/elf.h>: shadow stack pointer, 6.6 */
+#define CR_NT_X86_SHSTK 0x204
+
+/* <linux/fs.h>: PROCMAP_QUERY on a descriptor of /proc/PID/maps, 6.11 */
+struct cr_procmap_query {
+	uint64_t size;
+	uint64_t query_flags;
+	uint64_t query_addr;
+	uint64_t vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
+	uint32_t dev_major, dev_minor;
+	uint32_t vma_name_size, build_id_size;
+	uint64_t vma_name_addr, build_id_addr;
+};
+#define CR_PROCMAP_QUERY		      0xc0686611u /* _IOWR('f', 17, struct procmap_query) */
+#define CR_PROCMAP_QUERY_COVERING_OR_NEXT_VMA 0x10
+_Static_assert(sizeof(struct cr_procmap_query) == 104, "procmap_query is the kernel's");
+
+#endif
