@@ -31,7 +31,7 @@ layers()
 	function rank(d) { return (d in r) ? r[d] : 0 }
 	BEGIN {
 		split("bare base proc image blob trace hold", n, " ")
-		for (i in n) r[n[i]] = i
+		for (i in n) r[n[i]] = i + 0
 	}
 	FNR == 1 {
 		split(FILENAME, p, "/")
