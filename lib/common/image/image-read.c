@@ -75,8 +75,7 @@ static size_t take(struct img_reader *r, size_t len)
 	return len;
 }
 
-/* Copy up to @len bytes. Return: how many, fewer only at the end of the file; -errno. */
-static ssize_t copy(struct img_reader *r, void *buf, size_t len)
+ssize_t img_read(struct img_reader *r, void *buf, size_t len, struct cr_err *e)
 {
 	uint8_t *to = buf;
 	size_t done;
@@ -89,7 +88,7 @@ static ssize_t copy(struct img_reader *r, void *buf, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return -errno;
+			return io_error(r, errno, e);
 		if (!n)
 			break;
 		done += n;
@@ -237,9 +236,9 @@ int img_get_bytes(struct img_reader *r, void *buf, size_t len, struct cr_err *e)
 
 	if (r->size >= 0 && (len > (size_t)r->size || r->pos > r->size - (off_t)len))
 		return truncated(r, e);
-	n = copy(r, buf, len);
+	n = img_read(r, buf, len, e);
 	if (n < 0)
-		return io_error(r, -n, e);
+		return n;
 	return (size_t)n < len ? truncated(r, e) : 0;
 }
 

@@ -123,6 +123,8 @@ int img_get_as(struct img_reader *r, const ProtobufCMessageDescriptor *d, struct
  */
 int img_get_packed(struct img_reader *r, const uint8_t **ret, size_t *ret_len, struct cr_err *e);
 int img_get_bytes(struct img_reader *r, void *buf, size_t len, struct cr_err *e);
+/* Up to @len bytes. Return: how many, fewer only at the end of the file; -errno. */
+ssize_t img_read(struct img_reader *r, void *buf, size_t len, struct cr_err *e);
 int img_skip(struct img_reader *r, uint64_t len, struct cr_err *e);
 void img_close(struct img_reader *r);
 /* The only entry of an image. Missing or empty: CR_E_IMG_MISSING. */

@@ -69,6 +69,58 @@ int wire_next(struct wire *w, struct wire_field *ret)
 	return got;
 }
 
+ProtobufCWireType wire_type(ProtobufCType type)
+{
+	switch (type) {
+	case PROTOBUF_C_TYPE_FIXED64:
+	case PROTOBUF_C_TYPE_SFIXED64:
+	case PROTOBUF_C_TYPE_DOUBLE:
+		return PROTOBUF_C_WIRE_TYPE_64BIT;
+	case PROTOBUF_C_TYPE_FIXED32:
+	case PROTOBUF_C_TYPE_SFIXED32:
+	case PROTOBUF_C_TYPE_FLOAT:
+		return PROTOBUF_C_WIRE_TYPE_32BIT;
+	case PROTOBUF_C_TYPE_STRING:
+	case PROTOBUF_C_TYPE_BYTES:
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+	default:
+		return PROTOBUF_C_WIRE_TYPE_VARINT;
+	}
+}
+
+bool wire_fits(const ProtobufCFieldDescriptor *fd, ProtobufCWireType type)
+{
+	if (type == wire_type(fd->type))
+		return true;
+	return fd->label == PROTOBUF_C_LABEL_REPEATED && type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+}
+
+bool wire_packed(const ProtobufCFieldDescriptor *fd, struct wire *w, uint64_t *ret)
+{
+	struct wire_field f;
+	ProtobufCWireType type = wire_type(fd->type);
+
+	if (type == PROTOBUF_C_WIRE_TYPE_VARINT)
+		return wire_varint(w, ret);
+	if (fixed(w, &f, type == PROTOBUF_C_WIRE_TYPE_64BIT ? 8 : 4) < 0)
+		return false;
+	*ret = f.value;
+	return true;
+}
+
+uint64_t wire_number(const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len, const char *name, uint64_t missing)
+{
+	const ProtobufCFieldDescriptor *fd = protobuf_c_message_descriptor_get_field_by_name(d, name);
+	struct wire w = { data, data + len };
+	struct wire_field f;
+
+	while (fd && wire_next(&w, &f) > 0)
+		if (f.number == fd->id && f.type == PROTOBUF_C_WIRE_TYPE_VARINT)
+			missing = f.value; /* protobuf: the last one counts */
+	return missing;
+}
+
 static bool has_messages(const ProtobufCMessageDescriptor *d)
 {
 	for (unsigned int i = 0; i < d->n_fields; i++)

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The verbs of crit, and what they share: files or pipes for input and output. */
+#ifndef CRIT_H
+#define CRIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "image/image.h"
+
+/* crit's own exit codes, those of CRIU's crit. */
+enum { CRIT_OK = 0, CRIT_FAILED = 1, CRIT_USAGE = 2 };
+
+/* A verb gets its own name as argv[0]. Return: an exit code; it has printed what went wrong. */
+int crit_decode(int argc, char *argv[]);
+int crit_encode(int argc, char *argv[]);
+int crit_info(int argc, char *argv[]);
+int crit_show(int argc, char *argv[]);
+int crit_x(int argc, char *argv[]);
+
+/* Print a failure. Return: CRIT_FAILED. */
+int crit_fail(const struct cr_err *e);
+/* Point to --help. Return: CRIT_USAGE. */
+int crit_usage(const char *verb, const char *what);
+
+/* Buffered output. The first error stays; later output is dropped. */
+struct obuf {
+	int fd, err;
+	size_t fill;
+	uint8_t buf[64 << 10];
+};
+void ob_put(struct obuf *o, const void *data, size_t len);
+void ob_text(struct obuf *o, const char *s);
+/* Return: 0, or the -errno of the first error. */
+int ob_flush(struct obuf *o);
+
+/* An output file: appears under its name when all is written, so that a failure leaves the old one. */
+struct output {
+	const char *path; /* NULL: stdout, or what is no regular file */
+	char tmp[4096];
+	struct obuf *ob;
+};
+/* @path: NULL or "-": stdout */
+int output_open(struct output *out, const char *path, struct cr_err *e);
+int output_finish(struct output *out, struct cr_err *e);
+void output_abandon(struct output *out);
+
+/* @path: NULL or "-": stdin. Return: fd or -errno. */
+int input_open(const char *path, struct cr_err *e);
+const char *input_name(const char *path);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Open files in one line each. */
+#include "checkpoint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "fdinfo.pb-c.h"
+
+static const char *type_name(uint32_t type)
+{
+	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(&fd_types__descriptor, (int)type);
+
+	return v ? v->name : "?";
+}
+
+const char *checkpoint_file_text(const struct checkpoint *c, uint32_t type, uint32_t id, char *buf, size_t size)
+{
+	const void *entry = checkpoint_file(c, type, id);
+	const RegFileEntry *reg = entry;
+	const PipeEntry *pipe = entry;
+	const UnixSkEntry *sk = entry;
+	char name[512];
+
+	if (entry && type == FD_TYPES__REG)
+		return safe_text(reg->name, strlen(reg->name), buf, size);
+	if (entry && type == FD_TYPES__PIPE) {
+		snprintf(buf, size, "pipe[%u]", pipe->pipe_id);
+	} else if (entry && type == FD_TYPES__UNIXSK) {
+		const uint8_t *p = sk->name.data;
+		size_t len = sk->name.len, abstract = len && !p[0];
+
+		safe_text(p + abstract, len - abstract, name, sizeof(name));
+		snprintf(buf, size, "unix[%u (%u) %s%s]", sk->ino, sk->peer, abstract ? "@" : "", name);
+	} else {
+		snprintf(buf, size, "%s.%u", type_name(type), id);
+	}
+	return buf;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "crit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+void ob_put(struct obuf *o, const void *data, size_t len)
+{
+	if (len > sizeof(o->buf) - o->fill)
+		ob_flush(o);
+	if (o->err)
+		return;
+	if (len > sizeof(o->buf)) {
+		o->err = write_full(o->fd, data, len);
+		return;
+	}
+	memcpy(o->buf + o->fill, data, len);
+	o->fill += len;
+}
+
+void ob_text(struct obuf *o, const char *s)
+{
+	ob_put(o, s, strlen(s));
+}
+
+int ob_flush(struct obuf *o)
+{
+	if (!o->err)
+		o->err = write_full(o->fd, o->buf, o->fill);
+	o->fill = 0;
+	return o->err;
+}
+
+static bool is_std(const char *path)
+{
+	return !path || !strcmp(path, "-");
+}
+
+/* Images hold memory and keys: a new file is for its owner alone; one that was there keeps its mode. */
+static int open_temporary(struct output *out, const char *path, mode_t mode)
+{
+	int n = snprintf(out->tmp, sizeof(out->tmp), "%s.crit-XXXXXX", path), fd;
+
+	if (n < 0 || (size_t)n >= sizeof(out->tmp))
+		return -ENAMETOOLONG;
+	fd = mkostemp(out->tmp, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	out->path = path;
+	if (fchmod(fd, mode & 0777) < 0)
+		return fd_close(fd), -errno;
+	return fd;
+}
+
+int output_open(struct output *out, const char *path, struct cr_err *e)
+{
+	struct stat st = { .st_mode = S_IFREG | 0600 };
+	int fd = STDOUT_FILENO;
+
+	*out = (struct output){ 0 };
+	if (!is_std(path)) {
+		/* A pipe or a device is written as it is; a link is followed, for the link is not to be replaced. */
+		bool plain = lstat(path, &st) < 0 ? errno == ENOENT : S_ISREG(st.st_mode);
+
+		fd = plain ? open_temporary(out, path, st.st_mode) : open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+		if (fd < 0)
+			return cr_err_set(e, CR_E_SYSTEM, plain ? -fd : errno, path, "cannot be opened for writing");
+	}
+	out->ob = calloc(1, sizeof(*out->ob));
+	if (!out->ob)
+		return cr_err_nomem(e);
+	out->ob->fd = fd;
+	return 0;
+}
+
+static void output_release(struct output *out)
+{
+	if (out->ob && out->ob->fd != STDOUT_FILENO)
+		fd_close(out->ob->fd);
+	free(out->ob);
+	*out = (struct output){ 0 };
+}
+
+int output_finish(struct output *out, struct cr_err *e)
+{
+	const char *name = out->path ? out->path : "output";
+	int ret = ob_flush(out->ob);
+
+	if (ret < 0)
+		ret = cr_err_set(e, CR_E_SYSTEM, -ret, name, "cannot be written");
+	else if (out->path && rename(out->tmp, out->path) < 0)
+		ret = cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot be renamed into place");
+	if (!ret)
+		output_release(out);
+	return ret;
+}
+
+void output_abandon(struct output *out)
+{
+	if (out->path)
+		unlink(out->tmp);
+	output_release(out);
+}
+
+int input_open(const char *path, struct cr_err *e)
+{
+	int fd;
+
+	if (is_std(path))
+		return STDIN_FILENO;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? cr_err_set(e, CR_E_SYSTEM, errno, path, "cannot be opened") : fd;
+}
+
+const char *input_name(const char *path)
+{
+	return is_std(path) ? "stdin" : path;
+}
+
+int crit_fail(const struct cr_err *e)
+{
+	char text[1024];
+
+	fprintf(stderr, "crit: %s\n", cr_err_text(e, text, sizeof(text)));
+	return CRIT_FAILED;
+}
+
+int crit_usage(const char *verb, const char *what)
+{
+	fprintf(stderr, "crit: %s: %s (see crit --help)\n", verb, what);
+	return CRIT_USAGE;
+}

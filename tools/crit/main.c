@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* crit: look at images and change them. Each verb is a file of its own; this is the table of them. */
+#include "crit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+static const struct verb {
+	const char *name, *args, *help;
+	int (*run)(int argc, char *argv[]);
+} verbs[] = {
+	{ "decode", "[-i IMAGE] [-o JSON] [--pretty] [--nopl]", "image to JSON", crit_decode },
+	{ "encode", "[-i JSON] [-o IMAGE] [--lenient]", "JSON to image", crit_encode },
+	{ "info", "IMAGE", "type of an image and number of its entries", crit_info },
+	{ "show", "[--nopl] IMAGE | DIR", "an image for reading, or an overview of a checkpoint", crit_show },
+	{ "x", "DIR ps|fds|mems|rss|sk", "explore a checkpoint", crit_x },
+};
+
+enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
+
+static void help(FILE *to)
+{
+	fprintf(to, "Usage: crit VERB [OPTION...] [ARGUMENT...]\n\n");
+	for (size_t i = 0; i < VERBS; i++)
+		fprintf(to, "  crit %s %s\n        %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
+	fprintf(to, "  crit --help | --version\n\nWithout -i and -o, decode and encode read stdin and write stdout. "
+		    "See crit(1).\n");
+}
+
+int main(int argc, char *argv[])
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	cr_log_init("crit", CR_LOG_WARN);
+	for (size_t i = 0; i < VERBS; i++) {
+		if (strcmp(verbs[i].name, name))
+			continue;
+		if (argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"))) {
+			printf("Usage: crit %s %s\n        %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
+			return CRIT_OK;
+		}
+		return verbs[i].run(argc - 1, argv + 1);
+	}
+	if (!strcmp(name, "--version")) {
+		printf("Version: %s\n", CR_VERSION);
+		return CRIT_OK;
+	}
+	if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
+		help(stdout);
+		return CRIT_OK;
+	}
+	if (*name)
+		fprintf(stderr, "crit: there is no verb \"%s\"\n", name);
+	help(stderr);
+	return CRIT_USAGE;
+}

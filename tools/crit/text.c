@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { QP_LINE = 76, MINOR_BITS = 20 };
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool integer_parse(const char *text, size_t len, struct integer *ret)
+{
+	struct integer n = { 0 };
+	uint64_t base = 10;
+
+	if (len && *text == '-') {
+		n.negative = true;
+		text++;
+		len--;
+	}
+	if (len > 2 && text[0] == '0' && (text[1] | 0x20) == 'x') {
+		base = 16;
+		text += 2;
+		len -= 2;
+	}
+	if (!len)
+		return false;
+	for (; len; len--, text++) {
+		int digit = hex_digit(*text);
+
+		if (digit < 0 || (uint64_t)digit >= base || __builtin_mul_overflow(n.value, base, &n.value) ||
+		    __builtin_add_overflow(n.value, (uint64_t)digit, &n.value))
+			return false;
+	}
+	*ret = n;
+	return true;
+}
+
+static int base64_digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+long base64_decode(const char *text, size_t len, uint8_t *out)
+{
+	uint8_t *start = out;
+	unsigned int digits = 0, padding = 0;
+	uint32_t v = 0;
+
+	for (; len; len--, text++) {
+		int d = base64_digit(*text);
+
+		if (*text == '\n' || *text == '\r' || *text == ' ' || *text == '\t')
+			continue;
+		if (*text == '=' && digits % 4 >= 2 && ++padding <= 4 - digits % 4)
+			continue;
+		if (d < 0 || padding)
+			return -1;
+		v = v << 6 | d;
+		if (++digits % 4)
+			continue;
+		*out++ = v >> 16;
+		*out++ = v >> 8;
+		*out++ = v;
+	}
+	if (digits % 4 == 1 || (digits % 4 && padding != 4 - digits % 4))
+		return -1;
+	if (digits % 4 >= 2)
+		*out++ = digits % 4 == 2 ? v >> 4 : v >> 10;
+	if (digits % 4 == 3)
+		*out++ = v >> 2;
+	return out - start;
+}
+
+size_t bytes_unescape(const char *text, size_t len, uint8_t *out)
+{
+	const uint8_t *p = (const uint8_t *)text, *end = p + len;
+	uint8_t *start = out;
+
+	while (p < end) {
+		/* U+DC80 .. U+DCFF, as the JSON parser spells a lone surrogate: ED B2 80 .. ED B3 BF */
+		if (end - p >= 3 && p[0] == 0xed && (p[1] & 0xfe) == 0xb2) {
+			*out++ = (p[1] & 1) << 6 | (p[2] & 0x3f) | 0x80;
+			p += 3;
+		} else {
+			*out++ = *p++;
+		}
+	}
+	return out - start;
+}
+
+/* Spaces may stay but at the end of a line; line ends are quoted, for "\n" and "\r\n" are not the same name. */
+static bool must_quote(const uint8_t *data, size_t i, size_t len)
+{
+	if (data[i] == ' ' || data[i] == '\t')
+		return i + 1 == len;
+	return data[i] < 33 || data[i] > 126 || data[i] == '=';
+}
+
+size_t quoted_encode(const uint8_t *data, size_t len, char *out)
+{
+	char *start = out;
+	size_t line = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		/* A "." alone on a line would end a mail: other encoders quote it. */
+		bool dot = data[i] == '.' && !line && (i + 1 == len || !data[i + 1]);
+		bool quote = dot || must_quote(data, i, len);
+
+		if (quote ? line + 3 >= QP_LINE : i + 1 < len && line + 1 >= QP_LINE) {
+			out += sprintf(out, "=\n");
+			line = 0;
+		}
+		out += quote ? sprintf(out, "=%02X", data[i]) : sprintf(out, "%c", data[i]);
+		line += quote ? 3 : 1;
+	}
+	return out - start;
+}
+
+long quoted_decode(const char *text, size_t len, uint8_t *out)
+{
+	const char *end = text + len;
+	uint8_t *start = out;
+
+	while (text < end) {
+		if (*text != '=') {
+			*out++ = *text++;
+		} else if (end - text >= 2 && text[1] == '\n') {
+			text += 2;
+		} else {
+			if (end - text < 3 || hex_digit(text[1]) < 0 || hex_digit(text[2]) < 0)
+				return -1;
+			*out++ = hex_digit(text[1]) << 4 | hex_digit(text[2]);
+			text += 3;
+		}
+	}
+	return out - start;
+}
+
+void dev_text(uint32_t dev, bool libc, char buf[24])
+{
+	if (libc)
+		snprintf(buf, 24, "%u:%u", dev >> 8 & 0xfff, (dev & 0xff) | (dev >> 12 & 0xfff00));
+	else
+		snprintf(buf, 24, "%u:%u", dev >> MINOR_BITS, dev & ((1u << MINOR_BITS) - 1));
+}
+
+bool dev_parse(const char *text, size_t len, bool libc, uint64_t *ret)
+{
+	const char *colon = memchr(text, ':', len);
+	struct integer major, minor;
+
+	if (!colon || !integer_parse(text, colon - text, &major) || !integer_parse(colon + 1, text + len - colon - 1, &minor) ||
+	    major.negative || minor.negative || major.value >> 12 || minor.value >> MINOR_BITS)
+		return false;
+	if (libc)
+		*ret = (minor.value & 0xff) | major.value << 8 | (minor.value & ~0xffull) << 12;
+	else
+		*ret = major.value << MINOR_BITS | minor.value;
+	return true;
+}

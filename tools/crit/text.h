@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The forms that values have in JSON strings, read back. All of these refuse what they cannot read to the end. */
+#ifndef CRIT_TEXT_H
+#define CRIT_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct integer {
+	bool negative;
+	uint64_t value; /* without the sign */
+};
+/* "12", "-3", "0x1f" */
+bool integer_parse(const char *text, size_t len, struct integer *ret);
+
+/* Whitespace between the digits is skipped. @out: at least 3/4 of @len, may be @text. Return: length, or -1. */
+long base64_decode(const char *text, size_t len, uint8_t *out);
+/* JSON text to bytes: lone surrogates dc80 .. dcff are bytes. @out: at least @len. Return: length. */
+size_t bytes_unescape(const char *text, size_t len, uint8_t *out);
+
+/* Quoted-printable in lines of 76. @out: at least 4 * @len + 4. Return: length. */
+size_t quoted_encode(const uint8_t *data, size_t len, char *out);
+/* @out: at least @len. Return: length, or -1. */
+long quoted_decode(const char *text, size_t len, uint8_t *out);
+
+/* "254:1"; @libc: in the form of makedev(), else in the kernel's */
+void dev_text(uint32_t dev, bool libc, char buf[24]);
+bool dev_parse(const char *text, size_t len, bool libc, uint64_t *ret);
+
+#endif

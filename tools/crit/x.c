@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* crit x: what the tasks of a checkpoint have, for reading by people. */
+#include "checkpoint.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fdinfo.pb-c.h"
+#include "fs.pb-c.h"
+#include "mm.pb-c.h"
+#include "pagemap.pb-c.h"
+#include "pstree.pb-c.h"
+#include "x.h"
+
+static int show_ps(struct checkpoint *c, struct cr_err *e)
+{
+	char comm[80];
+
+	printf("%7s%7s%7s   %s\n", "PID", "PGID", "SID", "COMM");
+	for (size_t i = 0; i < c->n_tasks; i++) {
+		const PstreeEntry *t = c->tasks[i];
+		const char *name = checkpoint_comm(c, t->pid);
+
+		printf("%7u%7u%7u   %*s%s\n", t->pid, t->pgid, t->sid, (int)(4 * checkpoint_depth(c, t)), "",
+		       safe_text(name, strlen(name), comm, sizeof(comm)));
+	}
+	return 0;
+}
+
+static int show_fds(struct checkpoint *c, struct cr_err *e)
+{
+	char text[4096];
+
+	for (size_t i = 0; i < c->n_tasks; i++) {
+		const PstreeEntry *t = c->tasks[i];
+		const FsEntry *fs = checkpoint_one(c, IMG_FS, t->pid);
+		FdinfoEntry **fds;
+		ssize_t n = checkpoint_fds(c, t, &fds, e);
+
+		if (n < 0)
+			return n;
+		printf("%u\n", t->pid);
+		for (ssize_t k = 0; k < n; k++)
+			printf("\t%7u: %s\n", fds[k]->fd, checkpoint_file_text(c, fds[k]->type, fds[k]->id, text, sizeof(text)));
+		if (!fs)
+			continue;
+		printf("\t%7s: %s\n", "cwd", checkpoint_file_text(c, FD_TYPES__REG, fs->cwd_id, text, sizeof(text)));
+		printf("\t%7s: %s\n", "root", checkpoint_file_text(c, FD_TYPES__REG, fs->root_id, text, sizeof(text)));
+	}
+	return 0;
+}
+
+enum {
+	VMA_REGULAR = 1 << 0,
+	VMA_STACK = 1 << 1,
+	VMA_VSYSCALL = 1 << 2,
+	VMA_VDSO = 1 << 3,
+	VMA_HEAP = 1 << 5,
+	VMA_FILE_PRIVATE = 1 << 6,
+	VMA_FILE_SHARED = 1 << 7,
+	VMA_ANON_SHARED = 1 << 8,
+	VMA_SYSVIPC = 1 << 10,
+	VMA_SOCKET = 1 << 11,
+	VMA_VVAR = 1 << 12,
+	VMA_MEMFD = 1 << 14,
+};
+
+/* What a mapping shows: a file, a segment, a name of the kernel's, or nothing. */
+static const char *vma_text(const struct checkpoint *c, const VmaEntry *v, char *buf, size_t size)
+{
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} names[] = {
+		{ VMA_STACK, "[stack]" }, { VMA_VSYSCALL, "[vsyscall]" }, { VMA_VDSO, "[vdso]" },
+		{ VMA_VVAR, "[vvar]" },	  { VMA_HEAP, "[heap]" },
+	};
+	uint32_t kind = v->status & VMA_MEMFD ? FD_TYPES__MEMFD : FD_TYPES__REG;
+	size_t fill;
+
+	*buf = '\0';
+	if (v->status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED)) {
+		checkpoint_file_text(c, kind, v->shmid, buf, size);
+		fill = strlen(buf);
+		if (v->pgoff && fill < size)
+			snprintf(buf + fill, size - fill, " + %#" PRIx64, v->pgoff);
+		fill = strlen(buf);
+		if ((v->status & VMA_FILE_SHARED) && fill < size)
+			snprintf(buf + fill, size - fill, " (s)");
+		return buf;
+	}
+	if (v->status & (VMA_SYSVIPC | VMA_SOCKET | VMA_ANON_SHARED)) {
+		const char *what = v->status & VMA_SYSVIPC ? "ips" : v->status & VMA_SOCKET ? "packet" : "shmem";
+
+		snprintf(buf, size, "%s[%" PRIu64 "]", what, v->shmid);
+		return buf;
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (v->status & names[i].bit)
+			snprintf(buf, size, "%s", names[i].name);
+	return buf;
+}
+
+static int show_mems(struct checkpoint *c, struct cr_err *e)
+{
+	char text[4096];
+
+	for (size_t i = 0; i < c->n_tasks; i++) {
+		uint32_t pid = c->tasks[i]->pid;
+		const MmEntry *mm = checkpoint_one(c, IMG_MM, pid);
+		VmaEntry *const *vmas;
+		size_t n = checkpoint_vmas(c, pid, &vmas);
+
+		printf("%u\n", pid);
+		if (mm)
+			printf("\t%37s %s\n", "exe", checkpoint_file_text(c, FD_TYPES__REG, mm->exe_file_id, text, sizeof(text)));
+		for (size_t k = 0; k < n; k++) {
+			const VmaEntry *v = vmas[k];
+
+			printf("\t%16" PRIx64 "-%-16" PRIx64 " %c%c%c %s%s\n", v->start, v->end, v->prot & 1 ? 'r' : '-',
+			       v->prot & 2 ? 'w' : '-', v->prot & 4 ? 'x' : '-', vma_text(c, v, text, sizeof(text)),
+			       v->status & VMA_REGULAR ? "" : " *");
+		}
+	}
+	return 0;
+}
+
+/* The mappings that a range of pages lies in, one line each. */
+static void print_owners(const struct checkpoint *c, VmaEntry *const *vmas, size_t n, uint64_t start, uint64_t end)
+{
+	char text[4096];
+
+	for (size_t k = 0; k < n; k++)
+		if (vmas[k]->start < end && start < vmas[k]->end)
+			printf("\t\t%s\n", *vma_text(c, vmas[k], text, sizeof(text)) ? text : "anonymous");
+}
+
+static int show_rss_of(struct checkpoint *c, uint32_t pid, struct cr_err *e)
+{
+	ProtobufCMessage **list;
+	VmaEntry *const *vmas;
+	size_t n_vmas = checkpoint_vmas(c, pid, &vmas);
+	ssize_t n;
+
+	n = checkpoint_read(c, IMG_PAGEMAP, pid, &list, e);
+	if (n < 0)
+		return n;
+	printf("%u\n", pid);
+	for (ssize_t k = 1; k < n; k++) { /* list[0] is the head */
+		const PagemapEntry *p = (const PagemapEntry *)list[k];
+		uint64_t pages = img_pagemap_pages(p);
+		uint32_t flags = img_pagemap_flags(p);
+
+		printf("\t%16" PRIx64 " %8" PRIu64 " pages%s%s\n", p->vaddr, pages, flags & IMG_PE_PARENT ? ", in parent" : "",
+		       (flags & (IMG_PE_LAZY | IMG_PE_PRESENT)) == IMG_PE_LAZY ? ", lazy" : "");
+		print_owners(c, vmas, n_vmas, p->vaddr, p->vaddr + pages * 4096);
+	}
+	return 0;
+}
+
+static int show_rss(struct checkpoint *c, struct cr_err *e)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < c->n_tasks; i++)
+		ret = show_rss_of(c, c->tasks[i]->pid, e);
+	return ret;
+}
+
+int crit_x(int argc, char *argv[])
+{
+	static const struct {
+		const char *name;
+		int (*show)(struct checkpoint *c, struct cr_err *e);
+	} what[] = {
+		{ "ps", show_ps },   { "fds", show_fds }, { "fd", show_fds }, { "mems", show_mems },
+		{ "mem", show_mems }, { "rss", show_rss }, { "sk", show_sk },
+	};
+	struct checkpoint c;
+	struct cr_err e;
+	int ret;
+
+	if (argc != 3)
+		return crit_usage("x", "needs a directory and one of ps, fds, mems, rss, sk");
+	for (size_t i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
+		if (strcmp(what[i].name, argv[2]))
+			continue;
+		ret = checkpoint_open(&c, argv[1], &e);
+		if (ret < 0)
+			return crit_fail(&e);
+		ret = what[i].show(&c, &e);
+		checkpoint_close(&c);
+		return ret < 0 ? crit_fail(&e) : CRIT_OK;
+	}
+	return crit_usage("x", "knows ps, fds, mems, rss and sk");
+}
