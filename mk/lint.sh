@@ -82,7 +82,7 @@ ptrace()
 shell()
 {
 	shellcheck -s sh tools/criu/criu
-	tracked '*.sh' test/run test/demo .ci/run 'test/*.bash' | xargs shellcheck -s bash -x
+	tracked '*.sh' test/run test/demo .ci/run 'test/*.bash' | xargs shellcheck -s bash -x -S warning
 	tracked '*.bats' | xargs -r shellcheck -s bats -x -P test -S warning
 	shellcheck -s bash tools/criu/criu.bash
 }

@@ -1,0 +1,226 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The criu command line: what needs no tree to be dumped.
+load ../lib
+
+OPTIONS=$TOP/lib/common/base/options.def
+
+# The rows of options.def: "long kind who takes-a-word" per line.
+rows()
+{
+	sed -n 's/^OPT(\([A-Z]*\), *[a-z_]*, *"\([^"]*\)", *\([^,]*\), *\("[^"]*"\|NULL\), *\([A-Z_ |]*\),.*/\2 \1 \4/p' "$OPTIONS"
+}
+
+@test "version: the level of CRIU first, then ours" {
+	run "$CRIU" --version
+	[ "$status" = 0 ]
+	[ "${lines[0]}" = "Version: 4.2" ]
+	[[ ${lines[1]} == "criu-pipeline "[0-9]* ]]
+	run "$CRIU" -V
+	[ "$status" = 0 ]
+}
+
+@test "no command, two commands, an unknown one: usage on stdout, exit 1" {
+	for args in "" "bogus" "dump restore" "-t 5"; do
+		# shellcheck disable=SC2086
+		run bash -c '"$0" '"$args"' 2>/dev/null' "$CRIU"
+		[ "$status" = 1 ]
+		[[ $output == *Usage:* ]]
+	done
+}
+
+@test "an unknown option: usage on stdout, exit 1, and it is named" {
+	for command in dump restore; do
+		run "$CRIU" $command --bogus -D "$IMG"
+		[ "$status" = 1 ]
+		[[ $output == *--bogus* && $output == *[Uu]sage* ]]
+	done
+}
+
+@test "-h prints every option of the table, exit 0" {
+	run "$CRIU" -h
+	[ "$status" = 0 ]
+	while read -r name kind _; do
+		grep -q -- "--$name\b" <<<"$output" || { echo "no --$name ($kind)"; return 1; }
+	done < <(rows)
+	run "$CRIU" dump --help
+	[ "$status" = 0 ]
+}
+
+@test "commands that come later are refused by name" {
+	for command in pre-dump lazy-pages page-server service dedup check cpuinfo exec; do
+		run "$CRIU" -D "$IMG" $command
+		[ "$status" = 1 ]
+		[[ $output == *"$command is not supported yet"* ]]
+	done
+	run "$CRIU" show
+	[ "$status" = 255 ]
+	[[ $output == *crit* ]]
+}
+
+@test "options that come later are refused by name, before anything is stopped" {
+	start_program sleep 1000
+	rows | grep ' LATER ' >"$T/later"
+	[ -s "$T/later" ]
+	while read -r name _ arg; do
+		value=()
+		[ "$arg" = NULL ] || [[ $arg == '"['*']"' ]] || value=(x)
+		run "$CRIU" dump -t "$PID" -D "$IMG" "--$name" "${value[@]}"
+		[ "$status" = 1 ] || { echo "--$name: $status"; return 1; }
+		[[ $output == *"--$name is not supported yet"* ]] || { echo "--$name: $output"; return 1; }
+		[ "$(grep -c 'is not supported yet' <<<"$output")" = 1 ] || { echo "$output"; return 1; }
+	done <"$T/later"
+	run "$CRIU" restore -D "$IMG" --lazy-pages
+	[ "$status" = 1 ]
+	[[ $output == *"--lazy-pages is not supported yet"* ]]
+	runs "$PID"
+	[ -z "$(ls -A "$IMG")" ]
+}
+
+@test "the wrapper knows which options take the next word" {
+	rows | while read -r name kind arg; do
+		[ "$arg" = NULL ] || [[ $arg == '"['*']"' ]] || [ "$name" = tree ] || echo "$name"
+	done | sort >"$T/table"
+	sed -n '/^\t--tree | /,/) want=1/p' "$TOP/tools/criu/criu" | grep -o -- '--[a-z-]*' | sed 's/^--//' | grep -vx tree | sort >"$T/wrapper"
+	diff "$T/table" "$T/wrapper"
+}
+
+@test "man page and completion name the same options" {
+	rows | awk '{print $1}' | sort >"$T/table"
+	# Options start a paragraph in the page: .BR \-\-name or .B \-\-name
+	sed -n 's/\\-/-/g; /^\.TP/{n; p}' "$TOP/tools/criu/criu.8" | sed 's/\\-/-/g' | grep -o -- '--[a-z][a-z-]*' | sed 's/^--//' | sort -u >"$T/man"
+	diff "$T/table" "$T/man"
+	sed -n '/^\t*local options=/,/"$/p' "$TOP/tools/criu/criu.bash" | grep -o -- '--[a-z][a-z-]*' | sed 's/^--//' | sort -u >"$T/completion"
+	diff "$T/table" "$T/completion"
+}
+
+@test "the command may stand before or behind the options" {
+	for args in "-D $IMG/none restore -d" "restore -d -D $IMG/none" "-d restore -D$IMG/none" "-D $IMG/none -v4 -d restore --"; do
+		# shellcheck disable=SC2086
+		run "$CRIU" $args
+		[ "$status" = 1 ]
+		[[ $output == *"$IMG/none"* && $output == *"[dir-missing]"* ]]
+	done
+}
+
+@test "an installed wrapper finds its tools through a symbolic link" {
+	mkdir "$T/bin"
+	ln -s "$CRIU" "$T/bin/criu"
+	run "$T/bin/criu" restore -D "$IMG"
+	[ "$status" = 1 ]
+	[[ $output == *no-checkpoint* ]]
+	run env PATH="$T/bin:$PATH" criu restore -D "$IMG"
+	[[ $output == *no-checkpoint* ]]
+}
+
+@test "dump and restore of sleep, with log, pid file, and stats" {
+	start_program sleep 1000
+	dump
+	grep -q 'Dumping finished successfully' "$WORK/dump.log"
+	grep -q 'Version: 4.2' "$WORK/dump.log"
+	[ -s "$WORK/stats-dump" ]
+	[ "$(stat -c %a "$WORK/dump.log")" = 600 ]
+	restore --pidfile pid
+	[ "$(cat "$WORK/pid")" = "$PID" ]
+	grep -q 'Restore finished successfully. Tasks resumed.' "$WORK/restore.log"
+	[ -s "$WORK/stats-restore" ]
+	[ "$(cat "/proc/$PID/comm")" = sleep ]
+}
+
+@test "configuration files: HOME's, CRIU_CONFIG_FILE, --config, and the command line wins" {
+	start_program sleep 1000
+	mkdir -p "$T/home/.criu"
+	printf 'log-file "conf.log"\nverbosity 4 # most\nwork-dir %s\n' "$WORK" >"$T/home/.criu/default.conf"
+	HOME=$T/home run "$CRIU" dump -t "$PID" -D "$IMG"
+	echo "$output"
+	[ "$status" = 0 ]
+	grep -q 'Dumping finished successfully' "$WORK/conf.log"
+	wait_for 5 gone "$PID"
+	printf 'bogus-option\n' >"$T/bad.conf"
+	run "$CRIU" restore -d -D "$IMG" --config "$T/bad.conf"
+	[ "$status" = 1 ]
+	[[ $output == *bogus-option* ]]
+	run "$CRIU" restore -d -D "$IMG" --config "$T/not-there.conf" -W "$WORK"
+	[ "$status" = 0 ]
+}
+
+@test "dump -R leaves the tree running, and a later dump replaces the checkpoint" {
+	start_program sleep 1000
+	dump -R
+	runs "$PID"
+	id=$(jq -r .id "$IMG/manifest.json")
+	dump
+	[ "$(jq -r .id "$IMG/manifest.json")" != "$id" ]
+	restore
+}
+
+@test "dump -s leaves the tree stopped" {
+	start_program sleep 1000
+	dump -s
+	grep -q '^State:.*T (stopped)' "/proc/$PID/status"
+	kill -CONT "$PID"
+	runs "$PID"
+}
+
+@test "restore without -d waits for the root task and returns 0" {
+	start_program sleep 3
+	dump
+	run timeout 20 "$CRIU" restore -D "$IMG" -W "$WORK" -o restore.log
+	[ "$status" = 0 ]
+	gone "$PID"
+}
+
+@test "restore -d -S: the root task is a child of the caller" {
+	start_program sleep 1000
+	dump
+	bash -c '"$0" restore -d -S -D "$1" -W "$2" -o restore.log || exit 1; grep "^PPid:[[:space:]]*$$\$" "/proc/$3/status"' "$CRIU" "$IMG" "$WORK" "$PID"
+}
+
+@test "restore --exec-cmd: the command is the parent" {
+	start_program sleep 1000
+	dump
+	"$CRIU" restore -D "$IMG" -W "$WORK" -o restore.log --exec-cmd -- sh -c "sleep 1; grep PPid /proc/$PID/status >$T/ppid; echo \$\$ >$T/self; exit 7" || [ $? = 7 ]
+	[ "$(awk '{print $2}' "$T/ppid")" = "$(cat "$T/self")" ]
+}
+
+@test "action scripts run at each step and see where they are" {
+	start_program sleep 1000
+	cat >"$T/script" <<-'END'
+		#!/bin/sh
+		echo "$CRTOOLS_SCRIPT_ACTION ${CRTOOLS_INIT_PID:-none} $(ls -d "$CRTOOLS_IMAGE_DIR")" >>SCRIPT_OUT
+	END
+	sed -i "s|SCRIPT_OUT|$T/steps|" "$T/script"
+	chmod 755 "$T/script"
+	dump --action-script "$T/script"
+	[ "$(awk '{print $1}' "$T/steps" | tr '\n' ' ')" = "pre-dump post-dump " ]
+	: >"$T/steps"
+	restore --action-script "$T/script"
+	[ "$(awk '{print $1}' "$T/steps" | tr '\n' ' ')" = "pre-restore setup-namespaces post-setup-namespaces post-restore pre-resume post-resume " ]
+	grep -q "^post-restore $PID /proc/" "$T/steps"
+}
+
+@test "a pre-dump script that fails aborts; a post-dump script's code is the exit code; the tree runs on" {
+	start_program sleep 1000
+	printf '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != pre-dump ]\n' >"$T/pre"
+	printf '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-dump ] || exit 7\n' >"$T/post"
+	chmod 755 "$T/pre" "$T/post"
+	unharmed_begin
+	refused_dump action-script --action-script "$T/pre"
+	unharmed_end
+	run "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log --action-script "$T/post"
+	[ "$status" = 7 ]
+	unharmed_end
+}
+
+@test "the wrapper is killed: the tree runs on" {
+	start_program sleep 1000
+	unharmed_begin
+	for delay in 0.001 0.003 0.006 0.01; do
+		"$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log -R 3>&- &
+		sleep $delay
+		kill -KILL $! 2>/dev/null || true
+		wait $! 2>/dev/null || true
+		unharmed_end
+	done
+	wait_for 5 test ! -e "$IMG/.holder"
+}
