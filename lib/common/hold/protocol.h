@@ -9,31 +9,46 @@
 
 #include <stdint.h>
 
-#define HOLD_SOCKET	"/.holder" /* in the images directory */
-#define HOLD_VERSION	1
-#define HOLD_PACKET_MAX 65536
-#define HOLD_CALLS_MAX	256 /* calls of one HOLD_CALLS */
+#define HOLD_SOCKET	   "/.holder" /* in the images directory */
+#define HOLD_VERSION	   1
+#define HOLD_PACKET_MAX	   65536
+#define HOLD_CALLS_MAX	   256 /* calls of one HOLD_CALLS */
+#define HOLD_BATCHES_MAX   64  /* threads of one HOLD_CALLS_MANY */
+#define HOLD_REGS_MANY_MAX 16
 
 enum hold_verb {
-	HOLD_HELLO = 1,	   /* arg[0]: enum hold_stage; answer: struct hold_banner */
-	HOLD_WAIT,	   /* until the tree is held and stage arg[0] is done (0: held only) */
-	HOLD_DONE,	   /* stage arg[0] ended, arg[1]: 0 or errno */
-	HOLD_LIST,	   /* from index arg[0]; answer: array of struct hold_task, empty at the end */
-	HOLD_REGS,	   /* of tid; answer: struct hold_regs */
-	HOLD_SIGQUEUE,	   /* of tid, arg[0] = 1: shared; arg[1]: offset; answer: array of siginfo_t, 128 bytes each */
-	HOLD_SCRATCH,	   /* of pid; answer: struct hold_scratch */
-	HOLD_CALLS,	   /* in tid; payload: array of struct hold_call; answer: the same with results */
-	HOLD_SECCOMP,	   /* of tid, arg[0]: index, 0 the newest; answer: struct hold_filter and instructions */
-	HOLD_PARK,	   /* arg[0]: see enum hold_park; payload: a socket (SCM_RIGHTS); undone when the connection ends */
-	HOLD_STATUS,	   /* answer: struct hold_status */
-	HOLD_SEALED,	   /* the image is sealed: from now on HOLD_KILL is allowed */
-	HOLD_KILL,	   /* SIGKILL to all; answers when they are gone */
-	HOLD_THAW,	   /* arg[0] = 1: leave the tasks stopped by SIGSTOP; answers when all run */
-	HOLD_STOP,	   /* end the dead-man's timer: keep the tree until told otherwise */
-	HOLD_LEASE,	   /* payload: a pidfd */
+	HOLD_HELLO = 1, /* arg[0]: enum hold_stage; answer: struct hold_banner */
+	HOLD_WAIT,	/* until the tree is held and stage arg[0] is done (0: held only); answer: struct hold_banner */
+	HOLD_DONE,	/* stage arg[0] ended, arg[1]: 0 or errno */
+	HOLD_LIST,	/* from index arg[0]; answer: array of struct hold_task, empty at the end */
+	HOLD_REGS,	/* of tid; answer: struct hold_regs */
+	HOLD_SIGQUEUE,	/* of tid, arg[0] = 1: shared; arg[1]: offset; answer: array of siginfo_t, 128 bytes each */
+	HOLD_SCRATCH,	/* of pid; answer: struct hold_scratch */
+	HOLD_CALLS,	/* in tid; payload: array of struct hold_call; answer: the same with results */
+	HOLD_SECCOMP,	/* of tid, arg[0]: index, 0 the newest; answer: struct hold_filter and instructions */
+	HOLD_PARK,   /* arg[0]: see enum hold_park; payload: a socket (SCM_RIGHTS); undone when the connection ends */
+	HOLD_STATUS, /* answer: struct hold_status */
+	HOLD_SEALED, /* the image is sealed: from now on HOLD_KILL is allowed */
+	HOLD_KILL,   /* SIGKILL to all; answers when they are gone */
+	HOLD_THAW,   /* arg[0] = 1: leave the tasks stopped by SIGSTOP; answers when all run */
+	HOLD_STOP,   /* end the dead-man's timer: keep the tree until told otherwise */
+	HOLD_LEASE,  /* payload: a pidfd */
+	HOLD_CALLS_MANY, /* payload: per batch a struct hold_part and its calls; the threads run side by side; answer:
+			    the same with results */
+	HOLD_REGS_MANY,	 /* payload: up to HOLD_REGS_MANY_MAX int32 tids; answer: struct hold_regs each, cut to
+			    xsave_len; fewer than asked when the packet is full */
+	HOLD_OURS,	 /* of pid; answer: array of struct hold_scratch: areas of the task that are the holder's */
 };
 
-enum hold_stage { HOLD_ST_NONE, HOLD_ST_FREEZE, HOLD_ST_COLLECT, HOLD_ST_PARASITE, HOLD_ST_PAGES, HOLD_ST_SEAL, HOLD_STAGES };
+enum hold_stage {
+	HOLD_ST_NONE,
+	HOLD_ST_FREEZE,
+	HOLD_ST_COLLECT,
+	HOLD_ST_PARASITE,
+	HOLD_ST_PAGES,
+	HOLD_ST_SEAL,
+	HOLD_STAGES
+};
 
 struct hold_req {
 	uint32_t verb;
@@ -43,8 +58,8 @@ struct hold_req {
 };
 
 struct hold_ans {
-	int32_t err; /* 0 or errno, positive */
-	uint32_t len; /* bytes that follow */
+	int32_t err;	/* 0 or errno, positive */
+	uint32_t len;	/* bytes that follow */
 	char text[248]; /* with err: what and why, for people */
 };
 
@@ -67,14 +82,14 @@ struct hold_task {
 };
 
 struct hold_regs {
-	uint64_t gpr[27];  /* struct user_regs_struct */
+	uint64_t gpr[27]; /* struct user_regs_struct */
 	uint64_t sigmask;
 	uint64_t tid_address; /* 0; asked by a call (PR_GET_TID_ADDRESS) */
 	struct {
 		uint64_t pointer;
 		uint32_t size, signature, flags, pad;
-	} rseq;		   /* struct ptrace_rseq_configuration */
-	uint64_t rseq_cs;  /* what the rseq area pointed to */
+	} rseq;		  /* struct ptrace_rseq_configuration */
+	uint64_t rseq_cs; /* what the rseq area pointed to */
 	uint32_t xsave_len;
 	uint32_t pad;
 	uint8_t xsave[12288]; /* NT_X86_XSTATE; an answer holds xsave_len bytes of it */
@@ -86,9 +101,17 @@ struct hold_scratch {
 };
 
 struct hold_call {
-	int64_t nr;	/* x86-64 system call number; -1: skip */
+	int64_t nr; /* x86-64 system call number; -1: skip */
 	uint64_t arg[6];
 	int64_t ret;
+};
+
+/* One thread's calls in a HOLD_CALLS_MANY; each thread at most once. */
+struct hold_part {
+	int32_t tid;
+	uint32_t n;  /* calls that follow */
+	int32_t err; /* answer: 0, or errno: these calls were not made */
+	uint32_t pad;
 };
 
 struct hold_filter {
@@ -104,7 +127,7 @@ struct hold_status {
 	uint32_t stages_done; /* bit per enum hold_stage */
 	uint32_t stages_failed;
 	uint32_t clients;
-	uint32_t lease_pid;   /* 0: none */
+	uint32_t lease_pid;    /* 0: none */
 	uint32_t seconds_left; /* of the dead-man's timer; ~0: no timer */
 	uint32_t pad;
 };

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Theory of operation
+ *
+ * One packet there, one packet back; the holder answers every request, also those it refuses. A connection that ends
+ * means that the holder is gone, and then the tree runs: nothing that was read may be mixed with what will be read, so
+ * every error here ends the stage.
+ *
+ * Start-ahead (--wait): the holder makes its socket under another name and renames it when it listens, so inotify tells
+ * the moment at which a connection succeeds. A stage whose parent dies meanwhile (the wrapper) gives up.
+ */
+#include "hold/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+enum { PARENT_CHECK_MS = 100 };
+
+static const char *const verb_name[] = {
+	[HOLD_HELLO] = "hello",	     [HOLD_WAIT] = "wait",	   [HOLD_DONE] = "done",       [HOLD_LIST] = "list",
+	[HOLD_REGS] = "regs",	     [HOLD_SIGQUEUE] = "sigqueue", [HOLD_SCRATCH] = "scratch", [HOLD_CALLS] = "calls",
+	[HOLD_SECCOMP] = "seccomp",  [HOLD_PARK] = "park",	   [HOLD_STATUS] = "status",   [HOLD_SEALED] = "sealed",
+	[HOLD_KILL] = "kill",	     [HOLD_THAW] = "thaw",	   [HOLD_STOP] = "stop",       [HOLD_LEASE] = "lease",
+	[HOLD_CALLS_MANY] = "calls", [HOLD_REGS_MANY] = "regs",	   [HOLD_OURS] = "ours",
+};
+
+static const char *verb(uint32_t v)
+{
+	return v < sizeof(verb_name) / sizeof(*verb_name) && verb_name[v] ? verb_name[v] : "?";
+}
+
+static enum cr_code code_of(int err)
+{
+	switch (err) {
+	case ESRCH:
+		return CR_E_TASK_GONE;
+	case ESTALE:
+		return CR_E_HOLDER_VOID;
+	case ENOTCONN:
+		return CR_E_NOT_HELD;
+	case EOPNOTSUPP:
+		return CR_E_UNSUPPORTED;
+	default:
+		return CR_E_HOLDER;
+	}
+}
+
+static int gone(struct cr_err *e, int err, const char *what)
+{
+	return cr_err_set(e, CR_E_HOLDER_VOID, err, "holder", "%s: it is gone, so the tree runs on", what);
+}
+
+static int send_request(struct hold *h, const struct hold_req *req, const void *payload, size_t len, int send_fd,
+			struct cr_err *e)
+{
+	struct iovec iov[2] = { { (void *)req, sizeof(*req) }, { (void *)payload, len } };
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} ctl = { 0 };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = len ? 2 : 1 };
+	ssize_t n;
+
+	if (send_fd >= 0) {
+		struct cmsghdr *c;
+
+		msg.msg_control = ctl.space;
+		msg.msg_controllen = sizeof(ctl.space);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &send_fd, sizeof(int));
+	}
+	do
+		n = sendmsg(h->fd, &msg, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? gone(e, errno, verb(req->verb)) : 0;
+}
+
+ssize_t hold_request(struct hold *h, const struct hold_req *req, const void *payload, size_t len, int send_fd,
+		     void *ans_buf, size_t ans_size, struct cr_err *e)
+{
+	struct hold_ans ans;
+	struct iovec iov[2] = { { &ans, sizeof(ans) }, { ans_buf, ans_size } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = ans_size ? 2 : 1 };
+	int err = send_request(h, req, payload, len, send_fd, e);
+	char object[64];
+	ssize_t n;
+
+	if (err)
+		return err;
+	do
+		n = recvmsg(h->fd, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return gone(e, n < 0 ? errno : 0, verb(req->verb));
+	if ((size_t)n < sizeof(ans) || msg.msg_flags & MSG_TRUNC || ans.len != n - sizeof(ans))
+		return cr_err_set(e, CR_E_HOLDER, EPROTO, "holder", "%s: its answer has a wrong length",
+				  verb(req->verb));
+	if (!ans.err)
+		return (ssize_t)ans.len;
+	ans.text[sizeof(ans.text) - 1] = 0;
+	if (req->tid)
+		snprintf(object, sizeof(object), "task %d", req->tid);
+	else
+		snprintf(object, sizeof(object), "holder");
+	return cr_err_set(e, code_of(ans.err), ans.err, object, "%s: %s", verb(req->verb), ans.text);
+}
+
+/* A request whose answer has exactly @size bytes. */
+static int exact(struct hold *h, const struct hold_req *req, const void *payload, size_t len, void *ret, size_t size,
+		 struct cr_err *e)
+{
+	ssize_t n = hold_request(h, req, payload, len, -1, ret, size, e);
+
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n != size)
+		return cr_err_set(e, CR_E_HOLDER, EPROTO, "holder", "%s: its answer has a wrong length",
+				  verb(req->verb));
+	return 0;
+}
+
+/* ---- connecting ---- */
+
+static int try_connect(int dir)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	if (fd < 0)
+		return -errno;
+	if (dir == AT_FDCWD)
+		snprintf(sa.sun_path, sizeof(sa.sun_path), ".%s", HOLD_SOCKET);
+	else
+		snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d%s", dir, HOLD_SOCKET);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+/* In the images directory, or in the work directory, where the former cannot hold sockets. */
+static int connect_once(int img)
+{
+	int fd = try_connect(img);
+
+	return fd == -ENOENT || fd == -ECONNREFUSED ? try_connect(AT_FDCWD) : fd;
+}
+
+static int connect_ahead(int img, struct cr_err *e)
+{
+	_cleanup_close_ int in = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	pid_t parent = getppid();
+	char path[32], drop[1024];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", img);
+	if (in >= 0) {
+		inotify_add_watch(in, path, IN_MOVED_TO | IN_CREATE);
+		inotify_add_watch(in, ".", IN_MOVED_TO | IN_CREATE);
+	}
+	for (;;) {
+		struct pollfd p = { in, POLLIN, 0 };
+		int fd = connect_once(img);
+
+		if (fd >= 0)
+			return fd;
+		if (fd != -ENOENT && fd != -ECONNREFUSED)
+			return cr_err_set(e, CR_E_NOT_HELD, -fd, "holder", "cannot connect to it");
+		if (getppid() != parent)
+			return cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "the program that would start it has ended");
+		poll(&p, 1, in >= 0 ? PARENT_CHECK_MS : 1);
+		while (in >= 0 && read(in, drop, sizeof(drop)) > 0)
+			;
+	}
+}
+
+int hold_connect(int img, enum hold_stage stage, bool wait, struct hold *ret, struct cr_err *e)
+{
+	struct hold_req hello = { .verb = HOLD_HELLO, .arg = { stage } };
+	struct hold_req until = { .verb = HOLD_WAIT };
+	struct hold h = { .stage = stage };
+	int err;
+
+	h.fd = wait ? connect_ahead(img, e) : connect_once(img);
+	if (h.fd < 0)
+		return wait ? h.fd : cr_err_set(e, CR_E_NOT_HELD, -h.fd, "holder", "cannot connect to it");
+	err = exact(&h, &hello, NULL, 0, &h.banner, sizeof(h.banner), e);
+	if (!err && h.banner.version != HOLD_VERSION)
+		err = cr_err_set(e, CR_E_HOLDER, 0, "holder", "it speaks version %u of the protocol, we %u",
+				 h.banner.version, HOLD_VERSION);
+	if (stage == HOLD_ST_PARASITE || stage == HOLD_ST_PAGES)
+		until.arg[0] = HOLD_ST_COLLECT;
+	if (!err && wait)
+		err = exact(&h, &until, NULL, 0, &h.banner, sizeof(h.banner), e);
+	if (!err && stage != HOLD_ST_NONE && !h.banner.started_ns)
+		err = cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "it does not hold the tree yet");
+	if (err) {
+		fd_close(h.fd);
+		return err;
+	}
+	*ret = h;
+	return 0;
+}
+
+int hold_finish(struct hold *h, int result, struct cr_err *e)
+{
+	struct hold_req req = { .verb = HOLD_DONE, .arg = { h->stage, result < 0 ? -result : result } };
+	ssize_t n = hold_request(h, &req, NULL, 0, -1, NULL, 0, e);
+
+	hold_close(h);
+	return n < 0 ? (int)n : 0;
+}
+
+void hold_close(struct hold *h)
+{
+	h->fd = fd_close(h->fd);
+}
+
+/* ---- reading ---- */
+
+ssize_t hold_list(struct hold *h, struct hold_task **ret, struct cr_err *e)
+{
+	enum { STEP = (HOLD_PACKET_MAX - sizeof(struct hold_ans)) / sizeof(struct hold_task) };
+	_cleanup_free_ struct hold_task *v = NULL;
+	size_t n = 0, cap = 0;
+
+	for (;;) {
+		struct hold_req req = { .verb = HOLD_LIST, .arg = { n } };
+		size_t room = cap ? STEP : h->banner.nr_tasks + 1;
+		struct hold_task *more;
+		ssize_t got;
+
+		room = room > STEP ? STEP : room;
+		more = reallocarray(v, n + room, sizeof(*v));
+		if (!more)
+			return cr_err_nomem(e);
+		v = more;
+		cap = n + room;
+		req.arg[1] = room;
+		got = hold_request(h, &req, NULL, 0, -1, v + n, room * sizeof(*v), e);
+		if (got < 0)
+			return got;
+		if (got % sizeof(*v))
+			return cr_err_set(e, CR_E_HOLDER, EPROTO, "holder", "list: its answer has a wrong length");
+		n += got / sizeof(*v);
+		if (got / sizeof(*v) < room)
+			break;
+	}
+	*ret = TAKE_PTR(v);
+	return (ssize_t)n;
+}
+
+static bool regs_fit(const struct hold_regs *r, size_t len)
+{
+	return len >= offsetof(struct hold_regs, xsave) && r->xsave_len <= sizeof(r->xsave) &&
+	       r->xsave_len <= len - offsetof(struct hold_regs, xsave);
+}
+
+int hold_regs(struct hold *h, pid_t tid, struct hold_regs *ret, struct cr_err *e)
+{
+	struct hold_req req = { .verb = HOLD_REGS, .tid = tid };
+	ssize_t n = hold_request(h, &req, NULL, 0, -1, ret, sizeof(*ret), e);
+
+	if (n < 0)
+		return (int)n;
+	if (!regs_fit(ret, n))
+		return cr_err_set(e, CR_E_HOLDER, EPROTO, "holder", "regs: its answer has a wrong length");
+	return 0;
+}
+
+int hold_regs_many(struct hold *h, const pid_t *tids, size_t n, struct hold_regs *ret, struct cr_err *e)
+{
+	_cleanup_free_ uint8_t *buf = malloc(HOLD_PACKET_MAX);
+
+	if (!buf)
+		return cr_err_nomem(e);
+	for (size_t done = 0; done < n;) {
+		struct hold_req req = { .verb = HOLD_REGS_MANY };
+		size_t ask = n - done < HOLD_REGS_MANY_MAX ? n - done : HOLD_REGS_MANY_MAX, got = 0;
+		ssize_t len = hold_request(h, &req, tids + done, ask * sizeof(*tids), -1, buf, HOLD_PACKET_MAX, e);
+		const uint8_t *p = buf;
+
+		if (len < 0)
+			return (int)len;
+		for (; got < ask && len >= (ssize_t)offsetof(struct hold_regs, xsave); got++) {
+			struct hold_regs *r = &ret[done + got];
+			size_t size;
+
+			memcpy(r, p, offsetof(struct hold_regs, xsave));
+			if (!regs_fit(r, len))
+				break;
+			size = offsetof(struct hold_regs, xsave) + r->xsave_len;
+			memcpy(r->xsave, p + offsetof(struct hold_regs, xsave), r->xsave_len);
+			p += size;
+			len -= (ssize_t)size;
+		}
+		if (!got || len)
+			return cr_err_set(e, CR_E_HOLDER, EPROTO, "holder", "regs: its answer has a wrong length");
+		done += got;
+	}
+	return 0;
+}
+
+ssize_t hold_sigqueue(struct hold *h, pid_t tid, bool shared, siginfo_t **ret, struct cr_err *e)
+{
+	enum { STEP = (HOLD_PACKET_MAX - sizeof(struct hold_ans)) / sizeof(siginfo_t) };
+	_cleanup_free_ siginfo_t *v = NULL;
+	size_t n = 0;
+
+	for (;;) {
+		struct hold_req req = { .verb = HOLD_SIGQUEUE, .tid = tid, .arg = { shared, n } };
+		size_t room = n ? STEP : 32;
+		siginfo_t *more = reallocarray(v, n + room, sizeof(*v));
+		ssize_t got;
+
+		if (!more)
+			return cr_err_nomem(e);
+		v = more;
+		req.arg[2] = room;
+		got = hold_request(h, &req, NULL, 0, -1, v + n, room * sizeof(*v), e);
+		if (got < 0)
+			return got;
+		if (got % sizeof(*v))
+			return cr_err_set(e, CR_E_HOLDER, EPROTO, "holder", "sigqueue: its answer has a wrong length");
+		n += got / sizeof(*v);
+		if (got / sizeof(*v) < room)
+			break;
+	}
+	*ret = TAKE_PTR(v);
+	return (ssize_t)n;
+}
+
+ssize_t hold_seccomp(struct hold *h, pid_t tid, unsigned index, struct sock_filter **ret, uint32_t *flags,
+		     struct cr_err *e)
+{
+	enum { MAX = sizeof(struct hold_filter) + 4096 * sizeof(struct sock_filter) }; /* BPF_MAXINSNS */
+	struct hold_req req = { .verb = HOLD_SECCOMP, .tid = tid, .arg = { index } };
+	_cleanup_free_ uint8_t *buf = malloc(MAX);
+	struct sock_filter *f;
+	struct hold_filter head;
+	ssize_t n;
+
+	if (!buf)
+		return cr_err_nomem(e);
+	n = hold_request(h, &req, NULL, 0, -1, buf, MAX, e);
+	if (n < 0)
+		return n;
+	if ((size_t)n < sizeof(head))
+		return cr_err_set(e, CR_E_HOLDER, EPROTO, "holder", "seccomp: its answer has a wrong length");
+	memcpy(&head, buf, sizeof(head));
+	if ((uint64_t)head.nr_insns * sizeof(*f) != n - sizeof(head))
+		return cr_err_set(e, CR_E_HOLDER, EPROTO, "holder", "seccomp: its answer has a wrong length");
+	f = malloc(head.nr_insns * sizeof(*f) + 1);
+	if (!f)
+		return cr_err_nomem(e);
+	memcpy(f, buf + sizeof(head), head.nr_insns * sizeof(*f));
+	*ret = f;
+	if (flags)
+		*flags = head.flags;
+	return head.nr_insns;
+}
+
+int hold_status(struct hold *h, struct hold_status *ret, struct cr_err *e)
+{
+	struct hold_req req = { .verb = HOLD_STATUS };
+
+	return exact(h, &req, NULL, 0, ret, sizeof(*ret), e);
+}
+
+/* ---- calls ---- */
+
+int hold_scratch(struct hold *h, pid_t pid, struct hold_scratch *ret, struct cr_err *e)
+{
+	struct hold_req req = { .verb = HOLD_SCRATCH, .tid = pid };
+
+	return exact(h, &req, NULL, 0, ret, sizeof(*ret), e);
+}
+
+ssize_t hold_ours(struct hold *h, pid_t pid, struct hold_scratch *ret, size_t max, struct cr_err *e)
+{
+	struct hold_req req = { .verb = HOLD_OURS, .tid = pid };
+	ssize_t n = hold_request(h, &req, NULL, 0, -1, ret, max * sizeof(*ret), e);
+
+	return n < 0 ? n : n / (ssize_t)sizeof(*ret);
+}
+
+int hold_calls(struct hold *h, pid_t tid, struct hold_call *calls, size_t n, struct cr_err *e)
+{
+	for (size_t done = 0; done < n;) {
+		struct hold_req req = { .verb = HOLD_CALLS, .tid = tid };
+		size_t step = n - done < HOLD_CALLS_MAX ? n - done : HOLD_CALLS_MAX;
+		size_t len = step * sizeof(*calls);
+		int err = exact(h, &req, calls + done, len, calls + done, len, e);
+
+		if (err)
+			return err;
+		done += step;
+	}
+	return 0;
+}
+
+int hold_call(struct hold *h, pid_t tid, int64_t *ret, struct cr_err *e, int64_t nr, uint64_t a0, uint64_t a1,
+	      uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	struct hold_call c = { .nr = nr, .arg = { a0, a1, a2, a3, a4, a5 } };
+	int err = hold_calls(h, tid, &c, 1, e);
+
+	if (!err)
+		*ret = c.ret;
+	return err;
+}
+
+/* As many jobs as one packet takes. @ret_len: bytes in @buf. Return: how many. */
+static size_t pack_jobs(const struct hold_job *jobs, size_t n, uint8_t *buf, size_t size, size_t *ret_len)
+{
+	size_t i, len = 0;
+
+	for (i = 0; i < n && i < HOLD_BATCHES_MAX; i++) {
+		struct hold_part head = { .tid = jobs[i].tid, .n = (uint32_t)jobs[i].n };
+		size_t need = sizeof(head) + jobs[i].n * sizeof(*jobs[i].calls);
+
+		if (jobs[i].n > HOLD_CALLS_MAX || need > size - len)
+			break;
+		memcpy(buf + len, &head, sizeof(head));
+		memcpy(buf + len + sizeof(head), jobs[i].calls, need - sizeof(head));
+		len += need;
+	}
+	*ret_len = len;
+	return i;
+}
+
+static void unpack_jobs(struct hold_job *jobs, size_t n, const uint8_t *buf)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct hold_part head;
+
+		memcpy(&head, buf, sizeof(head));
+		jobs[i].err = -head.err;
+		memcpy(jobs[i].calls, buf + sizeof(head), jobs[i].n * sizeof(*jobs[i].calls));
+		buf += sizeof(head) + jobs[i].n * sizeof(*jobs[i].calls);
+	}
+}
+
+int hold_calls_many(struct hold *h, struct hold_job *jobs, size_t n, struct cr_err *e)
+{
+	enum { SIZE = HOLD_PACKET_MAX - sizeof(struct hold_ans) };
+	_cleanup_free_ uint8_t *buf = malloc(SIZE);
+
+	if (!buf)
+		return cr_err_nomem(e);
+	for (size_t done = 0; done < n;) {
+		struct hold_req req = { .verb = HOLD_CALLS_MANY };
+		size_t len, step = pack_jobs(jobs + done, n - done, buf, SIZE, &len);
+		int err;
+
+		if (!step) { /* one job alone is too large for a packet */
+			struct hold_job *j = &jobs[done++];
+
+			j->err = hold_calls(h, j->tid, j->calls, j->n, e);
+			if (j->err == -EPIPE || j->err == -ECONNRESET)
+				return j->err;
+			continue;
+		}
+		err = exact(h, &req, buf, len, buf, len, e);
+		if (err)
+			return err;
+		unpack_jobs(jobs + done, step, buf);
+		done += step;
+	}
+	return 0;
+}
