@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Kernel constants and structures that are newer than the headers of the oldest build machine. Ours are prefixed CR_ / cr_. */
+/* Kernel constants and structures that are newer than the headers of the oldest build machine. Ours are prefixed CR_ /
+ * cr_. */
 #ifndef CR_BARE_UAPI_H
 #define CR_BARE_UAPI_H
 
@@ -29,5 +30,30 @@ struct cr_procmap_query {
 #define CR_PROCMAP_QUERY		      0xc0686611u /* _IOWR('f', 17, struct procmap_query) */
 #define CR_PROCMAP_QUERY_COVERING_OR_NEXT_VMA 0x10
 _Static_assert(sizeof(struct cr_procmap_query) == 104, "procmap_query is the kernel's");
+
+/* <linux/fs.h>: PAGEMAP_SCAN on a descriptor of /proc/PID/pagemap, 6.7 */
+struct cr_page_region {
+	uint64_t start, end;
+	uint64_t categories;
+};
+struct cr_pm_scan_arg {
+	uint64_t size;
+	uint64_t flags;
+	uint64_t start, end;
+	uint64_t walk_end;
+	uint64_t vec;
+	uint64_t vec_len;
+	uint64_t max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask;
+	uint64_t return_mask;
+};
+#define CR_PAGEMAP_SCAN	   0xc0606610u /* _IOWR('f', 16, struct pm_scan_arg) */
+#define CR_PAGE_IS_FILE	   (1 << 2)
+#define CR_PAGE_IS_PRESENT (1 << 3)
+#define CR_PAGE_IS_SWAPPED (1 << 4)
+#define CR_PAGE_IS_PFNZERO (1 << 5)
+#define CR_PAGE_IS_HUGE	   (1 << 6)
+#define CR_PAGE_IS_GUARD   (1 << 8) /* 6.15 */
+_Static_assert(sizeof(struct cr_pm_scan_arg) == 96, "pm_scan_arg is the kernel's");
 
 #endif
