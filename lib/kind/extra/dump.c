@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Properties that CRIU forgets, dump half.
+ *
+ * Theory of operation: CPU affinity, I/O priority, timer slack, coredump_filter and the nice value of an autogroup can
+ * be read from outside. What differs from the default goes into extra.json, a file of our own beside the images, so
+ * that no field of CRIU's format is bent. Memory policies, keyrings and core scheduling are looked at as far as that
+ * changes nothing in the task, and warned of. (A session keyring cannot be looked at: asking for it makes one. Landlock
+ * domains cannot be seen at all.)
+ *
+ * "Default" for the affinity is that of process 1: all CPUs, in other words.
+ */
+#include "kind/extra/extra.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "base/fd.h"
+#include "image/stage.h"
+#include "kind/dump.h"
+
+#ifndef PR_SCHED_CORE
+#define PR_SCHED_CORE 62
+#endif
+#define PR_SCHED_CORE_GET_ 0
+#define TMP_NAME	   ".extra.json.tmp"
+
+enum { MASK_BYTES = 1024, ROW_MAX = 3 * MASK_BYTES, IOPRIO_WHO_PROCESS_ = 1 };
+enum { KEYCTL_GET_KEYRING_ID_ = 0, KEY_THREAD = -1, KEY_PROCESS = -2 };
+
+struct extra_run {
+	struct dump *d;
+	FILE *out; /* NULL: no row yet */
+	size_t rows;
+	uint8_t all[MASK_BYTES]; /* affinity of process 1 */
+	long all_len;
+	bool keys, cookies, numa, slack; /* this kernel or machine has them */
+};
+
+__attribute__((format(printf, 3, 4))) static void warn(struct extra_run *r, const struct dump_task *t, const char *fmt,
+						       ...)
+{
+	struct cr_err w = { 0 };
+	char text[192];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	cr_err_set(&w, CR_E_NOT_CARRIED, 0, t->label, "%s", text);
+	stage_warn(r->d->facts, &w);
+}
+
+/* The kernel's mask, without glibc's fixed size. Return: bytes, or -errno. */
+static long get_affinity(pid_t tid, uint8_t mask[MASK_BYTES])
+{
+	long n;
+
+	memset(mask, 0, MASK_BYTES);
+	n = syscall(SYS_sched_getaffinity, tid, (size_t)MASK_BYTES, mask);
+	return n < 0 ? -errno : n;
+}
+
+/* A number from a small file of /proc. Return: whether it was there. */
+static bool number(int dirfd, const char *path, int base, unsigned long *ret)
+{
+	char buf[64], *end;
+	ssize_t n = read_buf_at(dirfd, path, buf, sizeof(buf));
+
+	if (n <= 0)
+		return false;
+	errno = 0;
+	*ret = strtoul(buf, &end, base);
+	return end != buf && !errno;
+}
+
+/* One row that grows: `,"name":value` pairs behind the tid. */
+struct row {
+	char text[ROW_MAX];
+	size_t len;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct row *w, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(w->text + w->len, sizeof(w->text) - w->len, fmt, ap);
+	va_end(ap);
+	if (n > 0 && (size_t)n < sizeof(w->text) - w->len)
+		w->len += (size_t)n;
+}
+
+/* The highest CPU first, without leading zeros, as `taskset` prints masks. */
+static void put_mask(struct row *w, const uint8_t *mask, long len)
+{
+	long i = len - 1;
+
+	while (i > 0 && !mask[i])
+		i--;
+	put(w, ",\"affinity\":\"%x", mask[i]);
+	while (i-- > 0)
+		put(w, "%02x", mask[i]);
+	put(w, "\"");
+}
+
+static void thread_fields(struct extra_run *r, pid_t tid, struct row *w)
+{
+	uint8_t mask[MASK_BYTES];
+	long n = get_affinity(tid, mask);
+	long prio = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS_, tid);
+	unsigned long slack;
+	char path[32];
+
+	if (n > 0 && (n != r->all_len || memcmp(mask, r->all, (size_t)n)))
+		put_mask(w, mask, n);
+	/* Class 0 is "none": the priority follows from the nice value. The kernel answers 4 in it for that (best effort
+	 * 4). */
+	if (prio > 0 && prio >> 13 != 0)
+		put(w, ",\"ioprio\":%ld", prio);
+	/* Realtime policies have a slack of 0, which comes with the policy (Linux 6.13). */
+	if (!r->slack)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/timerslack_ns", tid);
+	if (number(AT_FDCWD, path, 10, &slack) && slack && slack != EXTRA_SLACK_NS)
+		put(w, ",\"timerslack\":%lu", slack);
+}
+
+/* "/autogroup-123 nice 5" */
+static void autogroup(const struct dump_task *t, struct row *w)
+{
+	char buf[128];
+	ssize_t n = read_buf_at(t->proc, "autogroup", buf, sizeof(buf));
+	const char *p = n > 0 ? strstr(buf, " nice ") : NULL;
+	int nice = p ? atoi(p + 6) : 0;
+
+	if (nice)
+		put(w, ",\"autogroup\":%d", nice);
+}
+
+static void process_fields(const struct dump_task *t, struct row *w)
+{
+	unsigned long filter;
+
+	if (number(t->proc, "coredump_filter", 16, &filter) && filter != EXTRA_COREDUMP_FILTER)
+		put(w, ",\"coredump_filter\":%lu", filter);
+	autogroup(t, w);
+}
+
+static int begin(struct extra_run *r, struct cr_err *e)
+{
+	int fd;
+
+	unlinkat(r->d->img, TMP_NAME, 0);
+	fd = openat(r->d->img, TMP_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	r->out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!r->out) {
+		fd_close(fd);
+		return cr_err_set(e, CR_E_DIR_UNWRITABLE, errno, EXTRA_NAME, "cannot be created");
+	}
+	fputs("{\"version\":1,\"tasks\":[", r->out);
+	return 0;
+}
+
+static int put_row(struct extra_run *r, pid_t tid, const struct row *w, struct cr_err *e)
+{
+	int ret = r->out ? 0 : begin(r, e);
+
+	if (!ret)
+		fprintf(r->out, "%s\n{\"tid\":%d%s}", r->rows++ ? "," : "", tid, w->text);
+	return ret;
+}
+
+static int finish(struct extra_run *r, struct cr_err *e)
+{
+	long bytes;
+	bool bad;
+
+	if (!r->out) {
+		/* An old one would be taken for ours. */
+		unlinkat(r->d->img, EXTRA_NAME, 0);
+		return 0;
+	}
+	fputs("\n]}\n", r->out);
+	bytes = ftell(r->out);
+	bad = ferror(r->out) || fflush(r->out);
+	if (fclose(r->out) || bad || renameat(r->d->img, TMP_NAME, r->d->img, EXTRA_NAME))
+		return cr_err_set(e, CR_E_DIR_UNWRITABLE, errno, EXTRA_NAME, "cannot be written");
+	stage_wrote(r->d->facts, EXTRA_NAME, bytes > 0 ? (uint64_t)bytes : 0);
+	return 0;
+}
+
+/* KEYCTL_GET_KEYRING_ID without "create" gives ENOKEY where there is none, and makes none. */
+static int keyrings(struct extra_run *r, const struct dump_task *t, struct cr_err *e)
+{
+	struct hold_call c[] = {
+		{ .nr = SYS_keyctl, .arg = { KEYCTL_GET_KEYRING_ID_, (uint64_t)KEY_PROCESS, 0 } },
+		{ .nr = SYS_keyctl, .arg = { KEYCTL_GET_KEYRING_ID_, (uint64_t)KEY_THREAD, 0 } },
+	};
+	int ret = hold_calls(r->d->hold, t->pid, c, 2, e);
+
+	if (ret < 0)
+		return ret;
+	if (c[0].ret > 0 || c[1].ret > 0)
+		warn(r, t, "its %s keyring is lost", c[0].ret > 0 ? "process" : "thread");
+	return 0;
+}
+
+static void cookie(struct extra_run *r, const struct dump_task *t)
+{
+	unsigned long v = 0;
+
+	if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET_, t->pid, 0, &v)) {
+		r->cookies = errno != EINVAL;
+		return;
+	}
+	if (v)
+		warn(r, t, "its core scheduling group is lost");
+}
+
+/* get_mempolicy(2) tells the policy of the caller only, hence the call in the task. */
+static int mempolicy(struct extra_run *r, const struct dump_task *t, struct cr_err *e)
+{
+	struct hold_scratch s;
+	int mode = 0, ret = hold_scratch(r->d->hold, t->pid, &s, e);
+	struct hold_call c = { .nr = SYS_get_mempolicy };
+
+	if (ret < 0)
+		return ret;
+	c.arg[0] = s.addr;
+	ret = hold_calls(r->d->hold, t->pid, &c, 1, e);
+	if (ret < 0)
+		return ret;
+	if (c.ret == 0) {
+		_cleanup_close_ int mem = openat(t->proc, "mem", O_RDONLY | O_CLOEXEC);
+
+		if (mem >= 0 && !pread_full(mem, &mode, sizeof(mode), (off_t)s.addr) && mode)
+			warn(r, t, "its memory policy (mode %d of set_mempolicy) is lost", mode);
+	}
+	return 0;
+}
+
+static int look_at(struct extra_run *r, const struct dump_task *t, struct cr_err *e)
+{
+	int ret = 0;
+
+	for (size_t k = 0; !ret && k < t->nr_threads; k++) {
+		struct row w = { .len = 0 };
+
+		w.text[0] = 0;
+		thread_fields(r, t->threads[k].tid, &w);
+		if (!k)
+			process_fields(t, &w);
+		if (w.len)
+			ret = put_row(r, t->threads[k].tid, &w, e);
+	}
+	if (!ret && r->keys)
+		ret = keyrings(r, t, e);
+	if (!ret && r->numa)
+		ret = mempolicy(r, t, e);
+	if (r->cookies)
+		cookie(r, t);
+	return ret;
+}
+
+static int run(struct dump *d, struct cr_err *e)
+{
+	struct extra_run r = { .d = d, .cookies = true };
+	char nodes[64] = "";
+	int ret = 0;
+
+	r.all_len = get_affinity(1, r.all);
+	r.slack = faccessat(AT_FDCWD, "/proc/self/timerslack_ns", F_OK, 0) == 0;
+	r.keys = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID_, KEY_THREAD, 0) >= 0 || errno != ENOSYS;
+	/* "0" on a machine with one node, where a policy can say nothing. */
+	if (read_buf_at(AT_FDCWD, "/sys/devices/system/node/online", nodes, sizeof(nodes)) > 0)
+		r.numa = strpbrk(nodes, "-,") != NULL;
+	for (size_t i = 0; !ret && i < d->nr_tasks; i++)
+		if (d->tasks[i].proc >= 0)
+			ret = look_at(&r, &d->tasks[i], e);
+	if (!ret)
+		return finish(&r, e);
+	if (r.out) {
+		fclose(r.out);
+		unlinkat(d->img, TMP_NAME, 0);
+	}
+	return ret;
+}
+
+const struct dump_hook extra_dump = { "extra", run,
+				      "late: it makes calls in tasks, whose mappings must have been read" };
