@@ -37,12 +37,11 @@ static uint64_t zero_frame(void)
 	return word & PM_PRESENT ? word & PM_PFN : 0;
 }
 
-int proc_pagemap_open(struct proc_pagemap *p, int proc, enum proc_pages what)
+int proc_pagemap_open(struct proc_pagemap *p, int proc)
 {
 	p->fd = openat(proc, "pagemap", O_RDONLY | O_CLOEXEC);
 	if (p->fd < 0)
 		return -errno;
-	p->what = what;
 	p->by_reading = p->no_guard = false;
 	p->zero_pfn = 0;
 	p->pos = p->end = 0;
@@ -62,30 +61,49 @@ void proc_pagemap_seek(struct proc_pagemap *p, uint64_t start, uint64_t end)
 	p->next = p->n = 0;
 }
 
+static int scan_ioctl(int fd, struct cr_pm_scan_arg *arg, uint64_t start, uint64_t end, struct proc_range *ret,
+		      size_t n)
+{
+	struct cr_page_region out[PROC_PAGEMAP_VEC];
+	int got;
+
+	arg->size = sizeof(*arg);
+	arg->start = start;
+	arg->end = end;
+	arg->vec = (uintptr_t)out;
+	arg->vec_len = n < PROC_PAGEMAP_VEC ? n : PROC_PAGEMAP_VEC;
+	got = ioctl(fd, CR_PAGEMAP_SCAN, arg);
+	if (got < 0)
+		return -errno;
+	for (int i = 0; i < got; i++)
+		ret[i] = (struct proc_range){ out[i].start, out[i].end };
+	return got;
+}
+
 /* Return: ranges in vec, or -errno. */
 static int scan(struct proc_pagemap *p)
 {
-	struct cr_page_region out[PROC_PAGEMAP_VEC];
-	struct cr_pm_scan_arg arg = {
-		.size = sizeof(arg), .start = p->pos, .end = p->end, .vec = (uintptr_t)out, .vec_len = PROC_PAGEMAP_VEC
-	};
+	struct cr_pm_scan_arg arg = { 0 };
 	int n;
 
-	if (p->what == PROC_PAGES_GUARD) {
-		arg.category_mask = arg.return_mask = CR_PAGE_IS_GUARD;
-	} else {
-		arg.category_inverted = CR_PAGE_IS_FILE | CR_PAGE_IS_PFNZERO | (p->no_guard ? 0 : CR_PAGE_IS_GUARD);
-		arg.category_mask = arg.category_inverted;
-		arg.category_anyof_mask = CR_PAGE_IS_PRESENT | CR_PAGE_IS_SWAPPED;
-		arg.return_mask = CR_PAGE_IS_FILE; /* the same for all: ranges are not split by what does not matter */
-	}
-	n = ioctl(p->fd, CR_PAGEMAP_SCAN, &arg);
-	if (n < 0)
-		return -errno;
-	for (int i = 0; i < n; i++)
-		p->vec[i] = (struct proc_page_range){ out[i].start, out[i].end };
-	p->pos = arg.walk_end;
+	arg.category_inverted = CR_PAGE_IS_FILE | CR_PAGE_IS_PFNZERO | (p->no_guard ? 0 : CR_PAGE_IS_GUARD);
+	arg.category_mask = arg.category_inverted;
+	arg.category_anyof_mask = CR_PAGE_IS_PRESENT | CR_PAGE_IS_SWAPPED;
+	arg.return_mask = CR_PAGE_IS_FILE; /* the same for all: ranges are not split by what does not matter */
+	n = scan_ioctl(p->fd, &arg, p->pos, p->end, p->vec, PROC_PAGEMAP_VEC);
+	if (n >= 0)
+		p->pos = arg.walk_end;
 	return n;
+}
+
+ssize_t proc_guard_scan(int fd, uint64_t *start, uint64_t end, struct proc_range *ret, size_t n)
+{
+	struct cr_pm_scan_arg arg = { .category_mask = CR_PAGE_IS_GUARD, .return_mask = CR_PAGE_IS_GUARD };
+	int got = scan_ioctl(fd, &arg, *start, end, ret, n);
+
+	if (got >= 0)
+		*start = arg.walk_end;
+	return got == -ENOTTY || got == -EINVAL ? -EOPNOTSUPP : got;
 }
 
 static bool own(const struct proc_pagemap *p, uint64_t word)
@@ -120,7 +138,7 @@ static int by_words(struct proc_pagemap *p)
 			if (n && p->vec[n - 1].end == at)
 				p->vec[n - 1].end += PAGE;
 			else
-				p->vec[n++] = (struct proc_page_range){ at, at + PAGE };
+				p->vec[n++] = (struct proc_range){ at, at + PAGE };
 		}
 		p->pos += (uint64_t)got / sizeof(words[0]) * PAGE;
 	}
@@ -135,23 +153,17 @@ static int refill(struct proc_pagemap *p)
 		n = scan(p);
 		if (n == -EINVAL && !p->no_guard) { /* the category is unknown: before 6.15 */
 			p->no_guard = true;
-			n = p->what == PROC_PAGES_GUARD ? 0 : scan(p);
-			if (p->what == PROC_PAGES_GUARD)
-				p->pos = p->end;
+			n = scan(p);
 		}
 		if (n != -ENOTTY)
 			return n;
 		p->by_reading = true;
 		p->zero_pfn = zero_frame();
 	}
-	if (p->what == PROC_PAGES_GUARD) { /* these kernels have none */
-		p->pos = p->end;
-		return 0;
-	}
 	return by_words(p);
 }
 
-int proc_pagemap_next(struct proc_pagemap *p, struct proc_page_range *ret)
+int proc_pagemap_next(struct proc_pagemap *p, struct proc_range *ret)
 {
 	int n;
 
