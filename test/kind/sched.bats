@@ -1,0 +1,21 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Scheduling and what CRIU forgets: coverage rows B12, C12.
+
+load ../lib
+
+@test "sched: policy, priority, nice, affinity, I/O priority, timer slack, coredump_filter (B12, C12)" {
+	start_victim sched
+	dump
+	restore
+	victim_finish
+}
+
+@test "sched: a second process sees the affinity and the nice value" {
+	start_victim sched
+	before=$(taskset -p "$PID"; ps -o ni=,cls= -p "$PID")
+	dump
+	restore
+	[ "$(taskset -p "$PID"; ps -o ni=,cls= -p "$PID")" = "$before" ]
+	victim_finish
+}
