@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CR_COLLECT_ORDER_H
+#define CR_COLLECT_ORDER_H
+
+struct dump_hook;
+
+/* Hooks in the order in which they run, NULL-terminated. */
+extern const struct dump_hook *const collect_order[];
+
+#endif
