@@ -65,8 +65,8 @@ const char *files_what(const struct rst *r, const struct FileEntry *fe, char buf
 /* A system call on @fe failed. Return: -err. */
 int files_failed(const struct rst *r, const struct FileEntry *fe, int err, const char *call, struct cr_err *e);
 /* errno as a description of "no such type here". Return: -EINVAL. */
-int files_refuse(const struct rst *r, const struct FileEntry *fe, enum cr_code code, struct cr_err *e, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+int files_refuse(const struct rst *r, const struct FileEntry *fe, enum cr_code code, struct cr_err *e, const char *fmt,
+		 ...) __attribute__((format(printf, 5, 6)));
 
 /* Payloads behind the entries of pipes-data.img and the like: where they stand in the image. */
 struct files_blob {
@@ -91,7 +91,8 @@ int files_fill_pipe(struct rst *r, const struct FileEntry *fe, int fd, enum img_
  */
 int files_journal_add(const char *path, uint64_t dev, uint64_t ino, bool dir, struct cr_err *e);
 void files_journal_done(void);
-/* Remove what the journal of a killed restore names: `criu-restore --undo`, and before every restore. Return: number of names removed, or -errno. */
+/* Remove what the journal of a killed restore names: `criu-restore --undo`, and before every restore. Return: number of
+ * names removed, or -errno. */
 int files_journal_undo(struct cr_err *e);
 
 #endif

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Theory of operation: unix sockets
+ *
+ * Sockets that know each other (peers, equal names) are one group, made by one task in this order, because each step
+ * needs the ones before:
+ *  1. sockets with a name of their own and no stream connection: socket(2), bind(2); listeners listen(2);
+ *  2. connected pairs: socketpair(2); where one side has the name of a listener of the group it was accepted from it,
+ * so it is made by connect(2) and accept(2) again, which gives it that name;
+ *  3. one-way connections of datagram sockets: connect(2) by name.
+ * Late, when everything is in place: the queues are sent again, each packet by its receiver's peer, with descriptors
+ * where it had some; after all queues of the group the shutdown states, which would forbid the sending.
+ *
+ * A name in the file system that a killed program left is removed before the bind; whether somebody listens there is
+ * found by connecting a socket of another type, which cannot succeed: EPROTOTYPE says alive, ECONNREFUSED says dead
+ * (unix(7)).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "fdinfo.pb-c.h"
+#include "kind/file/restore-file.h"
+#include "kind/unix/restore-unix.h"
+#include "sk-unix.pb-c.h"
+
+/* ---- plan ---- */
+
+static uint64_t name_key(const UnixSkEntry *s)
+{
+	uint64_t h = 0xcbf29ce484222325ull; /* FNV-1a; an accidental match only makes a group larger */
+	size_t i;
+
+	for (i = 0; i < s->name.len; i++)
+		h = (h ^ s->name.data[i]) * 0x100000001b3ull;
+	return h | 1ull << 63;
+}
+
+static int check_shape(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
+{
+	const UnixSkEntry *s = fe->usk;
+
+	if (s->type != SOCK_STREAM && s->type != SOCK_DGRAM && s->type != SOCK_SEQPACKET)
+		return files_refuse(r, fe, CR_E_IMG_CORRUPT, e, "type %u is no type of a unix socket", s->type);
+	if (s->state != UNIX_ESTABLISHED && s->state != UNIX_CLOSE && s->state != UNIX_LISTEN)
+		return files_refuse(r, fe, CR_E_SOCKET_STATE, e, "state %u is not supported yet", s->state);
+	if (s->name.len > sizeof(((struct sockaddr_un *)0)->sun_path))
+		return files_refuse(r, fe, CR_E_IMG_CORRUPT, e, "a name of %zu bytes", s->name.len);
+	if (s->state == UNIX_LISTEN && (!s->name.len || s->type == SOCK_DGRAM))
+		return files_refuse(r, fe, CR_E_IMG_CORRUPT, e, "listens without a name");
+	if (s->uflags & (UNIX_F_EXTERNAL | UNIX_F_SERVICE | UNIX_F_CALLBACK))
+		return files_refuse(r, fe, CR_E_SOCKET_PEER, e,
+				    "its peer was outside of the tree, which is not supported yet");
+	return 0;
+}
+
+static int check(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
+{
+	const UnixSkEntry *s = fe->usk;
+	int ret;
+
+	ret = check_shape(r, fe, e);
+	if (!ret)
+		ret = files_join(r, fe, s->ino, e);
+	if (!ret && s->peer)
+		ret = files_join(r, fe, s->peer, e);
+	if (!ret && s->name.len)
+		ret = files_join(r, fe, name_key(s), e);
+	return ret ? ret : unix_check_queue(r, fe, e);
+}
+
+const struct FileEntry *unix_peer(const struct rst *r, const struct FileEntry *fe)
+{
+	const struct FileEntry *m;
+
+	if (!fe->usk->peer)
+		return NULL;
+	for (m = files_group_next(r, fe); m != fe; m = files_group_next(r, m))
+		if (m->usk->ino == fe->usk->peer)
+			return m;
+	return fe->usk->peer == fe->usk->ino ? fe : NULL;
+}
+
+static bool mutual(const struct FileEntry *fe, const struct FileEntry *peer)
+{
+	return peer && peer != fe && peer->usk->peer == fe->usk->ino;
+}
+
+/* The listener in the group that a connected socket got its name from. */
+static const struct FileEntry *listener_of(const struct rst *r, const struct FileEntry *fe)
+{
+	const struct FileEntry *m;
+
+	if (!fe->usk->name.len)
+		return NULL;
+	for (m = files_group_next(r, fe); m != fe; m = files_group_next(r, m))
+		if (m->usk->state == UNIX_LISTEN && m->usk->type == fe->usk->type &&
+		    m->usk->name.len == fe->usk->name.len &&
+		    !memcmp(m->usk->name.data, fe->usk->name.data, fe->usk->name.len))
+			return m;
+	return NULL;
+}
+
+/* ---- names ---- */
+
+static bool is_path(const UnixSkEntry *s)
+{
+	return s->name.len && s->name.data[0];
+}
+
+static const char *name_text(const UnixSkEntry *s, char buf[FILES_WHAT])
+{
+	int len = (int)s->name.len;
+
+	if (is_path(s))
+		snprintf(buf, FILES_WHAT, "unix socket %s%s%.*s", s->name_dir ? s->name_dir : "",
+			 s->name_dir ? "/" : "", len, (const char *)s->name.data);
+	else
+		snprintf(buf, FILES_WHAT, "unix socket @%.*s", len ? len - 1 : 0,
+			 len ? (const char *)s->name.data + 1 : "");
+	return buf;
+}
+
+static socklen_t address(const UnixSkEntry *s, struct sockaddr_un *ret)
+{
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(ret->sun_path, s->name.data, s->name.len);
+	return offsetof(struct sockaddr_un, sun_path) + s->name.len;
+}
+
+/* Is a socket bound there that somebody has open? */
+static bool alive(const struct sockaddr_un *a, socklen_t len, int type)
+{
+	_cleanup_close_ int fd =
+		socket(AF_UNIX, (type == SOCK_DGRAM ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd >= 0 && (connect(fd, (const struct sockaddr *)a, len) == 0 || errno != ECONNREFUSED);
+}
+
+static int taken(const UnixSkEntry *s, const char *why, struct cr_err *e)
+{
+	char what[FILES_WHAT];
+
+	return cr_err_set(e, CR_E_ADDRESS_TAKEN, EADDRINUSE, name_text(s, what), "%s", why);
+}
+
+static int clear_path(const UnixSkEntry *s, const struct sockaddr_un *a, socklen_t len, struct cr_err *e)
+{
+	char path[sizeof(a->sun_path) + 1] = "";
+	struct stat st;
+
+	memcpy(path, a->sun_path, s->name.len);
+	if (lstat(path, &st) < 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return taken(s, "another file has its name now", e);
+	if (alive(a, len, s->type))
+		return taken(s, "a process outside of the tree has bound it", e);
+	return unlink(path) < 0 ? -errno : 0;
+}
+
+static int set_perms(const UnixSkEntry *s)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1] = "";
+	const FilePermsEntry *f = s->file_perms;
+
+	if (!is_path(s))
+		return 0;
+	memcpy(path, s->name.data, s->name.len);
+	if (s->has_deleted && s->deleted)
+		return unlink(path) < 0 ? -errno : 0;
+	if (!f)
+		return 0;
+	return chmod(path, f->mode & 07777) < 0 || chown(path, f->uid, f->gid) < 0 ? -errno : 0;
+}
+
+static int bind_here(const UnixSkEntry *s, int fd, struct cr_err *e)
+{
+	struct sockaddr_un a;
+	char what[FILES_WHAT];
+	socklen_t len = address(s, &a);
+	int ret;
+
+	ret = is_path(s) ? clear_path(s, &a, len, e) : 0;
+	if (ret < 0)
+		return ret;
+	if (bind(fd, (struct sockaddr *)&a, len) < 0) {
+		if (errno == EADDRINUSE)
+			return taken(s, "the name is in use", e);
+		if (errno == ENOENT)
+			return cr_err_set(e, CR_E_FILE_MISSING, errno, name_text(s, what),
+					  "its directory is not there");
+		return cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "bind failed");
+	}
+	ret = set_perms(s);
+	return ret < 0 ? cr_err_set(e, CR_E_SYSTEM, -ret, name_text(s, what),
+				    "the permissions of its file cannot be set")
+		       : 0;
+}
+
+/* Run @fn with the working directory that a relative name is relative to. */
+static int in_name_dir(const UnixSkEntry *s, int fd, int (*fn)(const UnixSkEntry *s, int fd, struct cr_err *e),
+		       struct cr_err *e)
+{
+	_cleanup_close_ int cwd = -1;
+	int ret;
+
+	if (!is_path(s) || s->name.data[0] == '/' || !s->name_dir)
+		return fn(s, fd, e);
+	cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (cwd < 0 || chdir(s->name_dir) < 0)
+		return cr_err_set(e, errno == ENOENT ? CR_E_FILE_MISSING : CR_E_SYSTEM, errno, s->name_dir,
+				  "a unix socket is bound there");
+	ret = fn(s, fd, e);
+	if (fchdir(cwd) < 0 && !ret)
+		ret = cr_err_set(e, CR_E_SYSTEM, errno, "working directory", "cannot be returned to");
+	return ret;
+}
+
+static int bind_it(const UnixSkEntry *s, int fd, struct cr_err *e)
+{
+	return in_name_dir(s, fd, bind_here, e);
+}
+
+static int connect_here(const UnixSkEntry *s, int fd, struct cr_err *e)
+{
+	struct sockaddr_un a;
+	char what[FILES_WHAT];
+	socklen_t len = address(s, &a);
+
+	if (connect(fd, (struct sockaddr *)&a, len) == 0)
+		return 0;
+	return cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "connect failed");
+}
+
+/* ---- the group ---- */
+
+/* What has been made so far: by position in the ring, from the description that open() was called for. */
+struct group {
+	size_t n;
+	struct member {
+		const struct FileEntry *fe;
+		int fd; /* -1: not yet */
+	} * v;
+};
+
+static struct member *member(struct group *g, const struct FileEntry *fe)
+{
+	size_t i;
+
+	for (i = 0; i < g->n; i++)
+		if (g->v[i].fe == fe)
+			return &g->v[i];
+	return NULL;
+}
+
+static int collect(struct rst *r, const struct FileEntry *fe, struct group *g, struct cr_err *e)
+{
+	const struct FileEntry *m = fe;
+	size_t n = 0;
+
+	do {
+		n++;
+		m = files_group_next(r, m);
+	} while (m != fe);
+	g->v = calloc(n, sizeof(*g->v));
+	if (!g->v)
+		return cr_err_nomem(e);
+	do {
+		g->v[g->n++] = (struct member){ .fe = m, .fd = -1 };
+		m = files_group_next(r, m);
+	} while (m != fe);
+	return 0;
+}
+
+/* Options and number of a new socket; takes over @fd. */
+static int adopt(struct rst *r, struct member *m, int fd, struct cr_err *e)
+{
+	char what[FILES_WHAT];
+	int ret;
+
+	m->fd = fd;
+	ret = files_lift(r, &m->fd, e);
+	return ret ? ret : files_set_sockopts(m->fd, m->fe->usk->opts, files_what(r, m->fe, what), e);
+}
+
+static bool is_connected(const struct FileEntry *fe)
+{
+	return fe->usk->type != SOCK_DGRAM && fe->usk->state == UNIX_ESTABLISHED;
+}
+
+/* Step 1: what stands alone. */
+static int make_single(struct rst *r, struct member *m, struct cr_err *e)
+{
+	const UnixSkEntry *s = m->fe->usk;
+	int fd, ret;
+
+	fd = socket(AF_UNIX, s->type | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return files_failed(r, m->fe, errno, "socket", e);
+	ret = adopt(r, m, fd, e);
+	if (!ret && s->name.len)
+		ret = bind_it(s, m->fd, e);
+	if (!ret && s->state == UNIX_LISTEN && listen(m->fd, s->backlog > INT32_MAX ? INT32_MAX : (int)s->backlog) < 0)
+		ret = files_failed(r, m->fe, errno, "listen", e);
+	return ret;
+}
+
+/* Step 2: @server was accepted from @l. The backlog is one more for the moment, as it may be 0. */
+static int make_accepted(struct rst *r, struct member *server, struct member *client, const struct member *l,
+			 struct cr_err *e)
+{
+	const UnixSkEntry *ls = l->fe->usk;
+	int fd, ret;
+
+	fd = socket(AF_UNIX, client->fe->usk->type | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return files_failed(r, client->fe, errno, "socket", e);
+	ret = adopt(r, client, fd, e);
+	if (!ret && client->fe->usk->name.len)
+		ret = bind_it(client->fe->usk, client->fd, e);
+	if (!ret)
+		ret = in_name_dir(ls, client->fd, connect_here, e);
+	if (ret < 0)
+		return ret;
+	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0)
+		return files_failed(r, server->fe, errno, "accept4", e);
+	return adopt(r, server, fd, e);
+}
+
+static int make_pair(struct rst *r, struct member *a, struct member *b, struct cr_err *e)
+{
+	int sv[2], ret;
+
+	if (socketpair(AF_UNIX, a->fe->usk->type | SOCK_CLOEXEC, 0, sv) < 0)
+		return files_failed(r, a->fe, errno, "socketpair", e);
+	a->fd = sv[0];
+	if (b)
+		b->fd = sv[1];
+	ret = adopt(r, a, sv[0], e);
+	if (!ret && b)
+		ret = adopt(r, b, sv[1], e);
+	if (!ret && a->fe->usk->name.len)
+		ret = bind_it(a->fe->usk, a->fd, e);
+	if (!ret && b && b->fe->usk->name.len)
+		ret = bind_it(b->fe->usk, b->fd, e);
+	/* Without @b: its peer is gone, as it was at the dump. Its queue is written before the peer is closed. */
+	if (!ret && !b)
+		ret = unix_send_queue(r, a->fe, sv[1], e);
+	if (!b)
+		close(sv[1]);
+	return ret;
+}
+
+static int make_connected(struct rst *r, struct group *g, struct member *m, struct cr_err *e)
+{
+	const struct FileEntry *peer = unix_peer(r, m->fe), *l;
+	struct member *p;
+
+	if (!m->fe->usk->peer)
+		return make_pair(r, m, NULL, e);
+	if (!mutual(m->fe, peer))
+		return files_refuse(r, m->fe, CR_E_SOCKET_PEER, e, "its peer (inode %u) is not in the images",
+				    m->fe->usk->peer);
+	p = member(g, peer);
+	l = listener_of(r, m->fe);
+	if (l)
+		return make_accepted(r, m, p, member(g, l), e);
+	l = listener_of(r, peer);
+	if (l)
+		return make_accepted(r, p, m, member(g, l), e);
+	return make_pair(r, m, p, e);
+}
+
+/* Step 3: a datagram socket that is connected to one that is not connected to it. */
+static int connect_dgram(struct rst *r, struct group *g, struct member *m, struct cr_err *e)
+{
+	const struct FileEntry *peer = unix_peer(r, m->fe);
+
+	if (!peer)
+		return files_refuse(r, m->fe, CR_E_SOCKET_PEER, e, "its peer (inode %u) is not in the images",
+				    m->fe->usk->peer);
+	if (!peer->usk->name.len)
+		return files_refuse(r, m->fe, CR_E_SOCKET_STATE, e, "is connected to a socket without a name");
+	return in_name_dir(peer->usk, m->fd, connect_here, e);
+}
+
+static bool pair_of_dgrams(const struct rst *r, const struct FileEntry *fe)
+{
+	return fe->usk->type == SOCK_DGRAM && mutual(fe, unix_peer(r, fe));
+}
+
+static int make_group(struct rst *r, struct group *g, struct cr_err *e)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < g->n && !ret; i++)
+		if (!is_connected(g->v[i].fe) && !pair_of_dgrams(r, g->v[i].fe))
+			ret = make_single(r, &g->v[i], e);
+	for (i = 0; i < g->n && !ret; i++)
+		if (g->v[i].fd < 0)
+			ret = make_connected(r, g, &g->v[i], e);
+	for (i = 0; i < g->n && !ret; i++) {
+		const struct FileEntry *fe = g->v[i].fe;
+
+		if (fe->usk->type == SOCK_DGRAM && fe->usk->peer && !pair_of_dgrams(r, fe))
+			ret = connect_dgram(r, g, &g->v[i], e);
+	}
+	for (i = 0; i < g->n && !ret; i++) {
+		ret = files_set_flags(g->v[i].fd, g->v[i].fe->usk->flags);
+		if (ret < 0)
+			files_failed(r, g->v[i].fe, -ret, "F_SETFL", e);
+	}
+	return ret;
+}
+
+static int open_unix(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
+{
+	struct group g = { 0 };
+	int ret, fd = -1;
+	size_t i;
+
+	ret = collect(r, fe, &g, e);
+	if (!ret)
+		ret = make_group(r, &g, e);
+	for (i = 0; i < g.n && !ret; i++) {
+		if (g.v[i].fe == fe)
+			fd = g.v[i].fd;
+		else
+			ret = files_publish(r, g.v[i].fe, g.v[i].fd, e);
+	}
+	free(g.v);
+	return ret < 0 ? ret : fd;
+}
+
+const struct fd_rst_ops unix_rst_ops = {
+	.name = "unix socket",
+	.type = FD_TYPES__UNIXSK,
+	.check = check,
+	.open = open_unix,
+	.late = unix_late,
+};
