@@ -30,6 +30,8 @@ const char *checkpoint_file_text(const struct checkpoint *c, uint32_t type, uint
 		const uint8_t *p = sk->name.data;
 		size_t len = sk->name.len, abstract = len && !p[0];
 
+		while (len && !abstract && !p[len - 1]) /* paths end with NUL */
+			len--;
 		safe_text(p + abstract, len - abstract, name, sizeof(name));
 		snprintf(buf, size, "unix[%u (%u) %s%s]", sk->ino, sk->peer, abstract ? "@" : "", name);
 	} else {

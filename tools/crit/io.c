@@ -15,7 +15,7 @@ void ob_put(struct obuf *o, const void *data, size_t len)
 {
 	if (len > sizeof(o->buf) - o->fill)
 		ob_flush(o);
-	if (o->err)
+	if (o->err || !len)
 		return;
 	if (len > sizeof(o->buf)) {
 		o->err = write_full(o->fd, data, len);

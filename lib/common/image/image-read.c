@@ -188,7 +188,8 @@ int img_open_any(int fd, const char *name, struct img_reader *r, struct cr_err *
 	r->type = img_by_magic(magic);
 	if (r->type == IMG_TYPES) {
 		img_close(r);
-		cr_err_set(e, CR_E_IMG_MAGIC, 0, base, "unknown magic 0x%x (raw data?)", magic);
+		cr_err_set(e, CR_E_IMG_MAGIC, 0, base, "unknown magic 0x%x", magic);
+		cr_err_remedy(e, "this may be raw data: pages-*, tmpfs-* and the dumps of network tables have no magic");
 		return -EINVAL;
 	}
 	if (img_parse_name(base, &by_name, &id) && img_table[by_name].magic == magic)

@@ -97,7 +97,8 @@ int img_put_bytes(struct img_writer *w, const void *data, size_t len, struct cr_
 	}
 	w->bytes += len;
 	if (len < BUF_SIZE) {
-		memcpy(w->buf + w->fill, data, len);
+		if (len) /* @data may be NULL then */
+			memcpy(w->buf + w->fill, data, len);
 		w->fill += len;
 		return 0;
 	}
