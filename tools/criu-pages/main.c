@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * criu-pages: memory contents of a tree that criu-freeze holds: pagemap-PID.img and pagemap-shmem-ID.img with a
+ * pages-N.img each. Runs after criu-collect, whose mm-PID.img say what the mappings are.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/opts.h"
+#include "pages.h"
+
+static const char usage[] =
+	"usage: criu-pages [--wait] [-t PID] [-D DIR] [OPTION]...\n"
+	"\n"
+	"Write the memory of a tree that criu-freeze holds (pagemap-*.img, pages-*.img). Runs after\n"
+	"criu-collect. With --wait and -t, files are allocated before the tree is stopped.";
+
+enum { COPY_THREADS = 2 };
+
+static int tasks(struct pages_run *r, struct cr_err *e)
+{
+	_cleanup_free_ struct hold_task *list = NULL;
+	ssize_t n = hold_list(r->hold, &list, e);
+	int err = n < 0 ? (int)n : 0;
+
+	for (ssize_t i = 0; i < n && !err; i++) {
+		const struct hold_task *t = &list[i];
+
+		if (t->tid == t->pid && (t->state == HOLD_T_HELD || t->state == HOLD_T_STOPPED))
+			err = pages_task(r, t->pid, t->pid == r->hold->banner.root, e);
+	}
+	return err ? err : pages_shmem(r, e);
+}
+
+/* For stats-dump, which criu-freeze writes at the end. */
+static void put_stats(struct pages_run *r)
+{
+	const struct pages_stats *s = &r->stats;
+	uint64_t ns_read, ns_write;
+
+	copy_times(r->copier, &ns_read, &ns_write);
+	r->facts->extra =
+		json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "pages_scanned", (json_int_t)s->scanned, "pages_written",
+			  (json_int_t)s->written, "pages_lazy", (json_int_t)0, "shpages_scanned",
+			  (json_int_t)s->shared_scanned, "shpages_written", (json_int_t)s->shared_written,
+			  "memdump_time", (json_int_t)(ns_read / 1000), "memwrite_time", (json_int_t)(ns_write / 1000));
+}
+
+static int work(struct pages_run *r, struct cr_err *e)
+{
+	int err = copy_open(COPY_THREADS, &r->copier, e);
+
+	if (err)
+		return err;
+	err = tasks(r, e);
+	put_stats(r);
+	copy_close(r->copier);
+	free(r->segments);
+	return err;
+}
+
+/* The end of the stage: manifest and holder learn how it went. @err: what work() said */
+static int finish(int img, struct hold *hold, struct stage_facts *facts, int ret, struct cr_err *err)
+{
+	struct cr_report failures = { 0 };
+	struct cr_err late = { 0 };
+	int end;
+
+	if (ret) {
+		log_failure(err);
+		cr_report_add(&failures, err);
+	}
+	end = manifest_stage(img, facts, ret ? &failures : NULL, &late);
+	if (end) {
+		log_failure(&late);
+		*err = ret ? *err : late;
+		ret = ret ? ret : end;
+	}
+	end = hold_finish(hold, ret, &late);
+	if (end) {
+		log_failure(&late);
+		*err = ret ? *err : late;
+		ret = ret ? ret : end;
+	}
+	cr_report_free(&failures);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct img_writer ahead = { .fd = -1 };
+	struct stage_facts facts;
+	struct cr_err err = { 0 };
+	struct cr_opts opts;
+	struct hold hold;
+	int img = -1, ret;
+
+	ret = cr_tool_start("criu-pages", usage, W_DUMP, true, argc, argv, &opts, &img, &err);
+	if (!ret) {
+		if (opts.wait && opts.tree > 0)
+			ahead_begin(img, opts.tree, &ahead);
+		ret = hold_connect(img, HOLD_ST_PAGES, opts.wait, &hold, &err);
+	}
+	if (ret) {
+		img_abandon(&ahead);
+		log_failure(&err);
+		return cr_exit_code(&opts, &err);
+	}
+	stage_begin(&facts, "criu-pages");
+	ret = work(
+		&(struct pages_run){ .img = img, .hold = &hold, .facts = &facts, .ahead = ahead.buf ? &ahead : NULL },
+		&err);
+	img_abandon(&ahead);
+	ret = finish(img, &hold, &facts, ret, &err);
+	fd_close(img);
+	return ret ? cr_exit_code(&opts, &err) : 0;
+}

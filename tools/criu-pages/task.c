@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Theory of operation.
+ *
+ * mm-PID.img says what the mappings are. Of private ones, what the task has there beyond the file is written: anonymous
+ * pages, present or swapped out. Nothing of: the zero page and guard regions (no memory), pages that are still the
+ * file's, vvar and vsyscall (the kernel's own), shared file mappings (the file has it). The vDSO and AIO rings are
+ * written whole: they are not anonymous, yet a restore needs them. Shared memory belongs to its segment (shmem.c).
+ *
+ * The page tables are scanned over as many mappings at once as possible, so that 20,000 mappings do not cost as many
+ * calls; runs of pages are then cut at the mappings, because their flags differ.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/arena.h"
+#include "base/fd.h"
+#include "mm.pb-c.h"
+#include "pages.h"
+#include "proc/pagemap.h"
+
+/* vma_entry.status */
+enum {
+	ST_VSYSCALL = 1 << 2,
+	ST_VDSO = 1 << 3,
+	ST_FILE_PRIVATE = 1 << 6,
+	ST_ANON_SHARED = 1 << 8,
+	ST_ANON_PRIVATE = 1 << 9,
+	ST_SYSVIPC = 1 << 10,
+	ST_VVAR = 1 << 12,
+	ST_AIORING = 1 << 13,
+	ST_MEMFD = 1 << 14,
+	ST_GUARD = 1 << 16,
+};
+
+enum how { SKIP, WHOLE, SCAN };
+
+struct area {
+	uint64_t start, end;
+	uint8_t how;	/* enum how */
+	uint8_t flags;	/* IMG_PE_* */
+	uint8_t source; /* enum copy_how */
+};
+
+struct task {
+	struct pages_run *run;
+	pid_t pid;
+	int proc;
+	struct area *areas;
+	size_t nr;
+	char name[32];
+	struct copy_source src;
+	struct pages_out out;
+	struct proc_pagemap map;
+	bool have_map, have_out;
+};
+
+static struct area classify(const VmaEntry *v)
+{
+	struct area a = { .start = v->start,
+			  .end = v->end,
+			  .how = SKIP,
+			  .flags = IMG_PE_PRESENT,
+			  .source = v->prot & PROT_READ ? COPY_TASK : COPY_FORCED };
+
+	if (v->status & (ST_VSYSCALL | ST_VVAR | ST_GUARD | ST_SYSVIPC | ST_ANON_SHARED))
+		return a;
+	if (v->status & (ST_VDSO | ST_AIORING)) {
+		a.how = WHOLE;
+		return a;
+	}
+	if (!(v->status & (ST_ANON_PRIVATE | ST_FILE_PRIVATE)))
+		return a;
+	a.how = SCAN;
+	/* May come by userfaultfd after the task has started: ordinary anonymous memory only. */
+	if (v->status & ST_ANON_PRIVATE && !(v->flags & (MAP_LOCKED | MAP_HUGETLB)))
+		a.flags |= IMG_PE_LAZY;
+	return a;
+}
+
+static int read_areas(struct task *t, struct cr_err *e)
+{
+	struct arena arena = { 0 };
+	MmEntry *mm = NULL;
+	int err = img_read_one(t->run->img, IMG_MM, (unsigned long)t->pid, &arena, &mm, e);
+
+	if (!err) {
+		t->areas = calloc(mm->n_vmas + 1, sizeof(*t->areas));
+		err = t->areas ? 0 : cr_err_nomem(e);
+	}
+	for (size_t i = 0; !err && i < mm->n_vmas; i++) {
+		const VmaEntry *v = mm->vmas[i];
+
+		if (v->status & ST_GUARD) /* not a mapping; behind all mappings */
+			break;
+		t->areas[t->nr++] = classify(v);
+		if (v->status & ST_ANON_SHARED && !(v->status & (ST_SYSVIPC | ST_MEMFD)))
+			err = segment_note(t->run, &(struct segment){ v->shmid, t->pid, v->start, v->end }, e);
+	}
+	arena_free(&arena);
+	return err;
+}
+
+/* Pages [start, end) of one mapping. */
+static int put(struct task *t, const struct area *a, uint64_t start, uint64_t end, struct cr_err *e)
+{
+	uint64_t nr = (end - start) / PAGE_BYTES;
+
+	t->run->stats.written += nr;
+	return out_pages(&t->out, &t->src, (enum copy_how)a->source, start, start, nr, a->flags, e);
+}
+
+/* Areas [first, last) are all to be scanned; what lies between them is not mapped. */
+static int scan(struct task *t, size_t first, size_t last, struct cr_err *e)
+{
+	struct proc_range r;
+	size_t i = first;
+	int n;
+
+	proc_pagemap_seek(&t->map, t->areas[first].start, t->areas[last - 1].end);
+	while ((n = proc_pagemap_next(&t->map, &r)) > 0) {
+		for (; i < last && t->areas[i].start < r.end; i++) {
+			const struct area *a = &t->areas[i];
+			uint64_t start = r.start > a->start ? r.start : a->start, end = r.end < a->end ? r.end : a->end;
+			int err = start < end ? put(t, a, start, end, e) : 0;
+
+			if (err)
+				return err;
+			if (a->end > r.end) /* the next range may lie in it too */
+				break;
+		}
+	}
+	return n < 0 ? cr_err_set(e, CR_E_SYSTEM, -n, t->name, "cannot find out which pages it has") : 0;
+}
+
+static int areas(struct task *t, struct cr_err *e)
+{
+	int err = 0;
+
+	for (size_t i = 0, next; i < t->nr && !err; i = next) {
+		const struct area *a = &t->areas[i];
+
+		next = i + 1;
+		if (a->how != SKIP)
+			t->run->stats.scanned += (a->end - a->start) / PAGE_BYTES;
+		if (a->how == WHOLE)
+			err = put(t, a, a->start, a->end, e);
+		if (a->how != SCAN)
+			continue;
+		for (; next < t->nr && t->areas[next].how == SCAN && !t->map.by_reading; next++)
+			t->run->stats.scanned += (t->areas[next].end - t->areas[next].start) / PAGE_BYTES;
+		err = scan(t, i, next, e);
+	}
+	return err;
+}
+
+static int open_task(struct task *t, bool root, struct cr_err *e)
+{
+	int err;
+
+	t->proc = open_proc_pid(t->pid);
+	if (t->proc < 0)
+		return cr_err_set(e, CR_E_TASK_GONE, -t->proc, t->name, "cannot open /proc/%d", t->pid);
+	err = proc_pagemap_open(&t->map, t->proc);
+	if (err)
+		return cr_err_set(e, CR_E_SYSTEM, -err, t->name, "cannot open /proc/%d/pagemap", t->pid);
+	t->have_map = true;
+	t->src = (struct copy_source){ .pid = t->pid, .proc = t->proc, .fd = -1, .name = t->name };
+	err = out_begin(&t->out, t->run, IMG_PAGEMAP, (unsigned long)t->pid, root, e);
+	t->have_out = !err;
+	return err;
+}
+
+int pages_task(struct pages_run *r, pid_t pid, bool root, struct cr_err *e)
+{
+	struct task t = { .run = r, .pid = pid, .proc = -1 };
+	int err;
+
+	snprintf(t.name, sizeof(t.name), "task %d", pid);
+	err = read_areas(&t, e);
+	if (!err)
+		err = open_task(&t, root, e);
+	if (!err)
+		err = areas(&t, e);
+	if (!err)
+		err = out_finish(&t.out, e);
+	else if (t.have_out)
+		out_abandon(&t.out);
+	if (t.have_map)
+		proc_pagemap_close(&t.map);
+	fd_close(t.proc);
+	free(t.areas);
+	return err;
+}
