@@ -7,9 +7,8 @@
  * at its own flags. Seals come last: some forbid the writing or mapping that a restore needs. F_SEAL_SEAL alone is what
  * a memfd without MFD_ALLOW_SEALING has.
  *
- * An inode named "/dev/zero" is shared anonymous memory (mmap(2) with MAP_SHARED | MAP_ANONYMOUS, or /dev/zero mapped
- * shared): it is made as that, and reached through /proc/self/map_files, so that the mapping looks as before (proc(5);
- * needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN).
+ * An inode named "/dev/zero" is shared anonymous memory, which the mm kind makes; here it is only refused as a
+ * descriptor.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -196,27 +195,6 @@ static int inode_error(const MemfdInodeEntry *me, int err, const char *what, str
 			  "memory file of %llu bytes: %s", (unsigned long long)me->size, what);
 }
 
-static int map_anonymous(const MemfdInodeEntry *me, uint64_t size, uint8_t **ret_map, struct cr_err *e)
-{
-	char path[80];
-	uint8_t *map;
-	int fd;
-
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (map == MAP_FAILED)
-		return inode_error(me, errno, "mmap", e);
-	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)map, (unsigned long)(map + size));
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0) {
-		int err = errno;
-
-		munmap(map, size);
-		return inode_error(me, err, "opening it through /proc/self/map_files", e);
-	}
-	*ret_map = map;
-	return fd;
-}
-
 static int create_memfd(const MemfdInodeEntry *me, uint64_t map_size, uint8_t **ret_map, struct cr_err *e)
 {
 	_cleanup_close_ int fd = -1;
@@ -243,7 +221,7 @@ static int make_inode(struct rst *r, struct segment *s, struct cr_err *e)
 	uint8_t *map = NULL;
 	int ret;
 
-	s->fd = anonymous(me) && size ? map_anonymous(me, size, &map, e) : create_memfd(me, size, &map, e);
+	s->fd = create_memfd(me, size, &map, e);
 	if (s->fd < 0)
 		return s->fd;
 	ret = map ? fill(r, me, map, size, e) : 0;
@@ -265,7 +243,7 @@ static int prepare(struct rst *r, struct cr_err *e)
 	int ret;
 
 	for (i = 0; s && i < s->n; i++) {
-		ret = s->v[i].used ? make_inode(r, &s->v[i], e) : 0;
+		ret = s->v[i].used && !anonymous(s->v[i].me) ? make_inode(r, &s->v[i], e) : 0;
 		if (ret < 0)
 			return ret;
 	}
@@ -300,6 +278,9 @@ static int open_as(struct rst *r, const struct FileEntry *fe, int flags, struct 
 	_cleanup_close_ int kept = -1;
 	int fd;
 
+	if (s->fd < 0)
+		return files_refuse(r, fe, CR_E_UNSUPPORTED, e,
+				    "a descriptor of shared anonymous memory is not supported yet");
 	kept = files_from_main(r, s->fd, e);
 	if (kept < 0)
 		return kept;
