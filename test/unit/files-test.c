@@ -457,8 +457,9 @@ static void test_bad_reference(int img)
 	put_fd(2, 99, FD_TYPES__PIPE, 3, false);
 	img_finish(&tables[2], NULL);
 	begin(img);
-	ok(files_plan_load(&rst, ids, 2, &plan, &e) < 0 && e.code == CR_E_IMG_REF, "%s",
-	   cr_err_text(&e, text, sizeof(text)));
+	ret = files_plan_load(&rst, ids, 2, &plan, &e);
+	cr_err_text(&e, text, sizeof(text));
+	ok(ret < 0 && e.code == CR_E_IMG_REF, "%s", text);
 }
 
 int main(int argc, char **argv)
