@@ -76,6 +76,8 @@ struct fd_look {
 	uint64_t pos;
 	int mnt_id;
 	int lfd;		/* our copy of the description (pidfd_getfd, or O_PATH when fd is -1) */
+	const char *path;	/* fd -1: where below /proc/PID it was found ("exe", "map_files/..."); else NULL */
+	struct arena *scratch;	/* memory for the entry: it lives until the entry is written */
 };
 
 struct FileEntry;
@@ -87,7 +89,7 @@ struct fd_dump_ops {
 	/* Is it mine? First match in criu-collect's order wins. */
 	bool (*match)(const struct fd_look *l);
 	/*
-	 * Fill the sub-message of @fe (its type and id are set; memory from d->arena).
+	 * Fill the sub-message of @fe (its type and id are set; memory from l->scratch). The caller writes it when this returns.
 	 * Return: 0; -errno with @e: refused, the caller adds it to d->refusals and goes on.
 	 */
 	int (*dump)(struct dump *d, const struct fd_look *l, struct FileEntry *fe, struct cr_err *e);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* In which order the kinds look at the tree, and which kind is asked first about a descriptor; nothing else decides it.
- */
+/* In which order the kinds look at the tree; nothing else decides it (of descriptors: order-fd.c). */
 #include "order.h"
 
 #include "kind/cgroup/cgroup.h"
@@ -20,9 +19,4 @@ const struct dump_hook *const collect_order[] = {
 	&files_dump,			/* needs ids */
 	&fs_dump,      &files_end_dump, /* after the last dump_file_id() */
 	&seccomp_dump, &cgroup_dump,	&extra_dump, NULL,
-};
-
-/* Kinds of descriptors, the surest signs first. */
-const struct fd_dump_ops *const dump_fd_order[] = {
-	NULL,
 };

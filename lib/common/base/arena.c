@@ -63,3 +63,23 @@ void arena_free(struct arena *a)
 	}
 	*a = (struct arena){ 0 };
 }
+
+void arena_reset(struct arena *a)
+{
+	struct arena keep = { .chunks = a->chunks };
+
+	if (!a->chunks)
+		return;
+	/* A larger one would be zeroed each time. */
+	if (a->chunks->size > CHUNK) {
+		arena_free(a);
+		return;
+	}
+	struct arena rest = { .chunks = a->chunks->next };
+
+	arena_free(&rest);
+	memset(keep.chunks->mem, 0, a->used);
+	keep.chunks->next = NULL;
+	keep.total = keep.chunks->size;
+	*a = keep;
+}

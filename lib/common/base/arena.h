@@ -18,5 +18,7 @@ void *arena_alloc(struct arena *a, size_t size) __attribute__((malloc, alloc_siz
 void *arena_calloc(struct arena *a, size_t n, size_t size);
 char *arena_strdup(struct arena *a, const char *s);
 void arena_free(struct arena *a);
+/* Forget all, but keep a chunk for what comes: for the scratch memory of a loop. */
+void arena_reset(struct arena *a);
 
 #endif

@@ -85,3 +85,32 @@ ssize_t stage_read_threads(int img, struct stage_thread **ret, struct cr_err *e)
 	*ret = TAKE_PTR(v);
 	return (ssize_t)n;
 }
+
+ssize_t stage_read_shmem(int img, struct stage_shmem **ret, struct cr_err *e)
+{
+	_cleanup_close_ int fd = openat(img, STAGE_SHMEM, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_free_ struct stage_shmem *v = NULL;
+	struct stat st;
+	size_t n;
+	int r;
+
+	*ret = NULL;
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st))
+		return cr_err_set(e, CR_E_SYSTEM, errno, STAGE_SHMEM, "cannot be opened");
+	n = (size_t)st.st_size / sizeof(*v);
+	if (!S_ISREG(st.st_mode) || st.st_size % (off_t)sizeof(*v) || n > THREADS_MAX)
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, STAGE_SHMEM, "has a size of %lld bytes", (long long)st.st_size);
+	v = malloc(n ? n * sizeof(*v) : 1);
+	if (!v)
+		return cr_err_nomem(e);
+	r = pread_full(fd, v, n * sizeof(*v), 0);
+	if (r < 0)
+		return cr_err_set(e, CR_E_IMG_TRUNCATED, -r, STAGE_SHMEM, "cannot be read");
+	for (size_t i = 0; i < n; i++)
+		if (v[i].pid <= 0 || v[i].fd < -1 || (v[i].fd < 0 && v[i].start >= v[i].end))
+			return cr_err_set(e, CR_E_IMG_CORRUPT, 0, STAGE_SHMEM, "row %zu makes no sense", i);
+	*ret = TAKE_PTR(v);
+	return (ssize_t)n;
+}

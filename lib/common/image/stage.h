@@ -26,6 +26,17 @@ struct stage_thread {
 	uint32_t pad;
 };
 
+/* Where criu-pages finds the contents of a memory file (memfd.img), by /proc: pagemap-shmem-SHMID.img. */
+#define STAGE_SHMEM ".stage/shmem"
+struct stage_shmem {
+	uint64_t size;	     /* bytes of the file */
+	uint64_t start, end; /* /proc/PID/map_files/START-END, when fd is -1 */
+	uint32_t shmid;
+	int32_t pid;
+	int32_t fd; /* /proc/PID/fd/FD, or -1 */
+	uint32_t pad;
+};
+
 struct stage_facts;
 
 /* An image of one entry, written and noted in the facts of the stage. */
@@ -36,5 +47,7 @@ int stage_write_file(int img, const char *name, const void *data, size_t len, st
 int stage_write_threads(int img, const struct stage_thread *v, size_t n, struct cr_err *e);
 /* @ret: malloc'ed. Return: count or -errno. */
 ssize_t stage_read_threads(int img, struct stage_thread **ret, struct cr_err *e);
+/* @ret: malloc'ed. Return: count, 0 when there is no such file, or -errno. */
+ssize_t stage_read_shmem(int img, struct stage_shmem **ret, struct cr_err *e);
 
 #endif

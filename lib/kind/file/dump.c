@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Theory of operation
+ *
+ * A descriptor of a stopped task is looked at through a copy of our own (pidfd_getfd(2)): fstat, readlink of
+ * /proc/self/fd, fcntl and getsockopt then work without the task. What only /proc/PID/fdinfo tells (close-on-exec,
+ * position, what eventfds and their like hold) is read from there. The copy is closed as soon as the entry is
+ * written: closing it does nothing to the task's, but note that close() of any descriptor of a file drops the POSIX
+ * locks of the process that closes, which is us and has none.
+ *
+ * Each new description gets an id, is handed to the kind that says it is its own, and goes to files.img at once;
+ * fdinfo-N.img has a row per number. A description that is refused is remembered, so that its copies do not repeat it.
+ * Entries must not wait until the end: a descriptor may cost 256 bytes of memory here, and an entry is larger.
+ */
+#include "kind/file/dump-internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "kind/file/dump.h"
+#include "proc/fdinfo.h"
+
+#include "fdinfo.pb-c.h"
+
+struct file_ids *file_ids_get(struct dump *d)
+{
+	struct file_ids *f = d->files;
+
+	if (f)
+		return f;
+	f = arena_alloc(d->arena, sizeof(*f));
+	if (!f)
+		return NULL;
+	f->next_id = 1;
+	f->memfds_end = &f->memfds;
+	f->fdinfo_size = 4096;
+	f->fdinfo = malloc(f->fdinfo_size);
+	f->link = malloc(DUMP_LINK);
+	f->self_fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!f->fdinfo || !f->link || f->self_fd < 0)
+		return NULL;
+	d->files = f;
+	return f;
+}
+
+void dump_files_free(struct dump *d)
+{
+	struct file_ids *f = d->files;
+
+	if (!f)
+		return;
+	for (unsigned i = 0; i < f->nr_images; i++)
+		img_abandon(&f->images[i].w);
+	share_free(&f->share);
+	arena_free(&f->scratch);
+	free(f->fdinfo);
+	free(f->link);
+	free(f->paths);
+	free(f->needs);
+	fd_close(f->self_fd);
+	d->files = NULL;
+}
+
+uint32_t dump_new_id(struct dump *d)
+{
+	return d->files->next_id++;
+}
+
+int dump_image(struct dump *d, enum img_type type, struct img_writer **ret, struct cr_err *e)
+{
+	struct file_ids *f = d->files;
+	int err;
+
+	for (unsigned i = 0; i < f->nr_images; i++)
+		if (f->images[i].type == type) {
+			*ret = &f->images[i].w;
+			return 0;
+		}
+	if (f->nr_images == DUMP_IMAGES_MAX)
+		return cr_err_set(e, CR_E_SYSTEM, ENFILE, "criu-collect", "too many images are open at once");
+	err = img_create(d->img, type, 0, &f->images[f->nr_images].w, e);
+	if (err < 0)
+		return err;
+	f->images[f->nr_images].type = type;
+	*ret = &f->images[f->nr_images++].w;
+	return 0;
+}
+
+int dump_put_file(struct dump *d, const struct FileEntry *fe, struct cr_err *e)
+{
+	struct img_writer *w;
+	int ret = dump_image(d, IMG_FILES, &w, e);
+
+	return ret < 0 ? ret : img_put(w, fe, e);
+}
+
+void **dump_kind_state(struct dump *d, const struct fd_dump_ops *ops)
+{
+	unsigned i = 0;
+
+	while (dump_fd_order[i] && dump_fd_order[i] != ops && i < DUMP_KINDS_MAX - 1)
+		i++;
+	return &d->files->kind_state[i];
+}
+
+/* The whole text of /proc/PID/fdinfo/N: that of an epoll has a line for each target. Return: 0 or -errno. */
+static int read_fdinfo(struct file_ids *f, int dir, const char *name)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		ssize_t n = read(fd, f->fdinfo + len, f->fdinfo_size - 1 - len);
+		char *more;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		len += n;
+		/* Short texts come whole: the second read() of 10,000 descriptors would cost 5 ms. */
+		if (n == 0 || (len < 1024 && f->fdinfo_size - len > 2048))
+			break;
+		if (f->fdinfo_size - len > 1024)
+			continue;
+		if (f->fdinfo_size > (64 << 20))
+			return -EFBIG;
+		more = realloc(f->fdinfo, f->fdinfo_size * 2);
+		if (!more)
+			return -ENOMEM;
+		f->fdinfo = more;
+		f->fdinfo_size *= 2;
+	}
+	f->fdinfo[len] = 0;
+	return 0;
+}
+
+/* Where the description leads: the text of /proc/self/fd/N. */
+static int read_link(struct file_ids *f, struct fd_look *l)
+{
+	char name[16];
+	ssize_t n;
+
+	snprintf(name, sizeof(name), "%d", l->lfd);
+	n = readlink_at(f->self_fd, name, f->link, DUMP_LINK);
+	l->link = f->link;
+	if (n < 0)
+		f->link[0] = 0;
+	return n < 0 ? n : 0;
+}
+
+/* Take a copy and look at it. */
+static int look(struct dump *d, struct fd_look *l, int fdinfo_dir, const char *name, struct cr_err *e)
+{
+	struct file_ids *f = d->files;
+	struct fdinfo info;
+	int ret;
+
+	l->link = (char *)"";
+	l->lfd = syscall(SYS_pidfd_getfd, l->task->pidfd, l->fd, 0);
+	if (l->lfd < 0)
+		return dump_failed(l, errno, "pidfd_getfd", e);
+	if (fstat(l->lfd, &l->st) < 0)
+		return dump_failed(l, errno, "fstat", e);
+	ret = read_fdinfo(f, fdinfo_dir, name);
+	if (!ret)
+		ret = fdinfo_parse(f->fdinfo, &info);
+	if (ret < 0)
+		return dump_failed(l, -ret, "its fdinfo", e);
+	l->fdinfo = f->fdinfo;
+	l->flags = info.flags & ~(uint32_t)O_CLOEXEC;
+	l->cloexec = info.flags & O_CLOEXEC;
+	l->pos = info.pos;
+	l->mnt_id = info.mnt_id;
+	return 0;
+}
+
+static int refuse_lock(const struct fd_look *l, const char *lock, struct cr_err *e)
+{
+	char kind[16] = "lock";
+
+	/* "1: POSIX  ADVISORY  WRITE 123 fe:00:99 0 EOF" */
+	sscanf(lock, "%*[^ ] %15s", kind);
+	return dump_refuse(l, e, CR_E_FILE_LOCK, "%s locks are not supported yet", kind);
+}
+
+/* A description that was not seen before: let its kind write the entry. Return: 0, -errno (refused, or worse). */
+static int dump_new(struct dump *d, struct fd_look *l, uint32_t id, uint32_t *ret_type, struct cr_err *e)
+{
+	const struct fd_dump_ops *const *ops = dump_fd_order;
+	FileEntry fe = FILE_ENTRY__INIT;
+	struct fdinfo info;
+	int ret;
+
+	ret = read_link(d->files, l);
+	if (ret < 0)
+		return dump_failed(l, -ret, "readlink", e);
+	if (fdinfo_parse(l->fdinfo, &info) == 0 && info.locked)
+		return refuse_lock(l, info.lock, e);
+	while (*ops && !(*ops)->match(l))
+		ops++;
+	if (!*ops)
+		return dump_refuse(l, e, CR_E_FD_KIND, "no kind knows what this is");
+	fe.type = (FdTypes)(*ops)->type;
+	fe.id = id;
+	ret = (*ops)->dump(d, l, &fe, e);
+	if (ret < 0)
+		return ret;
+	*ret_type = fe.type;
+	log_debug("fd: pid %d fd %d: %s, id %u, %s\n", l->task->pid, l->fd, (*ops)->name, id, l->link);
+	return dump_put_file(d, &fe, e);
+}
+
+/* What could be the same description: see dump-share.c. */
+static uint64_t share_key(const struct fd_look *l)
+{
+	uint64_t key = mix64(l->st.st_ino);
+
+	key = mix64(key ^ (uint64_t)l->st.st_dev);
+	return mix64(key ^ l->flags);
+}
+
+/* One number of a table. */
+static int dump_fd(struct dump *d, struct fd_look *l, int fdinfo_dir, const char *name, struct img_writer *w,
+		   struct cr_err *e)
+{
+	FdinfoEntry row = FDINFO_ENTRY__INIT;
+	struct share_node *node;
+	struct cr_err why = { 0 };
+	uint32_t index, type = 0, id;
+	bool fresh;
+	int ret;
+
+	ret = look(d, l, fdinfo_dir, name, e);
+	if (ret < 0)
+		return ret;
+	node = share_find(&d->files->share, share_key(l), l->task->pid, l->fd, &fresh, &ret);
+	if (!node)
+		return dump_failed(l, -ret, "kcmp", e);
+	if (fresh) {
+		index = node - d->files->share.nodes;
+		id = dump_new_id(d);
+		ret = dump_new(d, l, id, &type, &why);
+		arena_reset(&d->files->scratch);
+		if (ret < 0 && cr_code_exit(why.code) != CR_REFUSED) {
+			*e = why;
+			return ret;
+		}
+		node = &d->files->share.nodes[index];
+		node->id = ret < 0 ? 0 : id;
+		node->type = type;
+		if (ret < 0 && cr_report_add(d->refusals, &why) < 0)
+			return cr_err_nomem(e);
+	}
+	if (!node->id)
+		return 0;
+	row.id = node->id;
+	row.type = (FdTypes)node->type;
+	row.flags = l->cloexec; /* FD_CLOEXEC is 1 */
+	row.fd = l->fd;
+	return img_put(w, &row, e);
+}
+
+/* A number, or -1 for "." and "..". */
+static int fd_number(const char *name)
+{
+	char *end;
+	unsigned long n;
+
+	if (*name < '0' || *name > '9')
+		return -1;
+	n = strtoul(name, &end, 10);
+	return *end || n > INT32_MAX ? -1 : (int)n;
+}
+
+/* All descriptors of one table, through the first task that has it. */
+static int dump_table(struct dump *d, const struct dump_task *t, struct cr_err *e)
+{
+	_cleanup_close_ int fdinfo_dir = openat(t->proc, "fdinfo", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd_dir = openat(t->proc, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
+	struct fd_look l = { .task = t, .scratch = &d->files->scratch };
+	DIR *dir = fd_dir < 0 ? NULL : fdopendir(fd_dir);
+	struct img_writer w;
+	struct dirent *de;
+
+	l.fd = -1;
+	if (!dir || fdinfo_dir < 0) {
+		ret = dump_failed(&l, errno, "its descriptors", e);
+		if (dir)
+			closedir(dir);
+		else
+			fd_close(fd_dir);
+		return ret;
+	}
+	ret = img_create(d->img, IMG_FDINFO, t->files_id, &w, e);
+	while (!ret && (de = readdir(dir))) {
+		l.fd = fd_number(de->d_name);
+		if (l.fd < 0)
+			continue;
+		l.lfd = -1;
+		ret = dump_fd(d, &l, fdinfo_dir, de->d_name, &w, e);
+		fd_close(l.lfd);
+	}
+	closedir(dir);
+	if (!ret)
+		ret = img_finish(&w, e);
+	if (!ret) {
+		char name[IMG_NAME_MAX];
+
+		stage_wrote(d->facts, img_name(IMG_FDINFO, t->files_id, name), w.bytes);
+	}
+	img_abandon(&w);
+	return ret;
+}
+
+/* Has a task before @i the same table? */
+static bool table_seen(const struct dump *d, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (d->tasks[k].proc >= 0 && d->tasks[k].files_id == d->tasks[i].files_id)
+			return true;
+	return false;
+}
+
+static int dump_files(struct dump *d, struct cr_err *e)
+{
+	if (!file_ids_get(d))
+		return cr_err_nomem(e);
+	for (size_t i = 0; i < d->nr_tasks; i++) {
+		int ret;
+
+		if (d->tasks[i].proc < 0 || table_seen(d, i))
+			continue;
+		ret = dump_table(d, &d->tasks[i], e);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int dump_files_end(struct dump *d, struct cr_err *e)
+{
+	struct file_ids *f = file_ids_get(d);
+	struct img_writer *w;
+	int ret = 0;
+
+	if (!f)
+		return cr_err_nomem(e);
+	for (unsigned i = 0; dump_fd_order[i] && !ret; i++)
+		if (dump_fd_order[i]->finish)
+			ret = dump_fd_order[i]->finish(d, e);
+	if (!ret)
+		ret = memfds_finish(d, e);
+	if (!ret)
+		ret = paths_finish(d, e);
+	if (!ret)
+		ret = dump_image(d, IMG_FILES, &w, e); /* there also when it is empty */
+	for (unsigned i = 0; i < f->nr_images && !ret; i++) {
+		char name[IMG_NAME_MAX];
+
+		ret = img_finish(&f->images[i].w, e);
+		if (!ret)
+			stage_wrote(d->facts, img_name(f->images[i].type, 0, name), f->images[i].w.bytes);
+	}
+	log_info("fd: %u ids, %u descriptions, %zu files by path\n", f->next_id - 1, f->share.nr, f->nr_paths);
+	dump_files_free(d);
+	return ret;
+}
+
+const struct dump_hook files_dump = { "files", dump_files,
+				      "before the parasite, whose descriptors are not the task's" };
+const struct dump_hook files_end_dump = { "files-end", dump_files_end,
+					  "after the last dump_file_id(): mappings, exe, cwd, root" };
