@@ -199,20 +199,36 @@ static int finish(struct extra_run *r, struct cr_err *e)
 	return 0;
 }
 
-/* KEYCTL_GET_KEYRING_ID without "create" gives ENOKEY where there is none, and makes none. */
-static int keyrings(struct extra_run *r, const struct dump_task *t, struct cr_err *e)
+/* KEYCTL_GET_KEYRING_ID without "create" gives ENOKEY where there is none, and makes none. Asked of all at once. */
+static int keyrings(struct extra_run *r, struct cr_err *e)
 {
-	struct hold_call c[] = {
-		{ .nr = SYS_keyctl, .arg = { KEYCTL_GET_KEYRING_ID_, (uint64_t)KEY_PROCESS, 0 } },
-		{ .nr = SYS_keyctl, .arg = { KEYCTL_GET_KEYRING_ID_, (uint64_t)KEY_THREAD, 0 } },
+	struct pair {
+		struct hold_call process, thread;
 	};
-	int ret = hold_calls(r->d->hold, t->pid, c, 2, e);
+	const struct dump *d = r->d;
+	_cleanup_free_ struct hold_job *jobs = calloc(d->nr_tasks + 1, sizeof(*jobs));
+	_cleanup_free_ struct pair *calls = calloc(d->nr_tasks + 1, sizeof(*calls));
+	size_t n = 0;
+	int ret;
 
-	if (ret < 0)
-		return ret;
-	if (c[0].ret > 0 || c[1].ret > 0)
-		warn(r, t, "its %s keyring is lost", c[0].ret > 0 ? "process" : "thread");
-	return 0;
+	if (!jobs || !calls)
+		return cr_err_nomem(e);
+	for (size_t i = 0; i < d->nr_tasks; i++) {
+		if (d->tasks[i].proc < 0)
+			continue;
+		calls[i].process =
+			(struct hold_call){ SYS_keyctl, { KEYCTL_GET_KEYRING_ID_, (uint64_t)KEY_PROCESS }, 0 };
+		calls[i].thread = (struct hold_call){ SYS_keyctl, { KEYCTL_GET_KEYRING_ID_, (uint64_t)KEY_THREAD }, 0 };
+		jobs[n++] = (struct hold_job){ .tid = d->tasks[i].pid, .calls = &calls[i].process, .n = 2 };
+	}
+	ret = hold_calls_many(d->hold, jobs, n, e);
+	for (size_t i = 0; !ret && i < d->nr_tasks; i++) {
+		if (calls[i].process.ret > 0)
+			warn(r, &d->tasks[i], "its process keyring is lost");
+		if (calls[i].thread.ret > 0)
+			warn(r, &d->tasks[i], "its thread keyring is lost");
+	}
+	return ret;
 }
 
 static void cookie(struct extra_run *r, const struct dump_task *t)
@@ -263,8 +279,6 @@ static int look_at(struct extra_run *r, const struct dump_task *t, struct cr_err
 		if (w.len)
 			ret = put_row(r, t->threads[k].tid, &w, e);
 	}
-	if (!ret && r->keys)
-		ret = keyrings(r, t, e);
 	if (!ret && r->numa)
 		ret = mempolicy(r, t, e);
 	if (r->cookies)
@@ -287,6 +301,8 @@ static int run(struct dump *d, struct cr_err *e)
 	for (size_t i = 0; !ret && i < d->nr_tasks; i++)
 		if (d->tasks[i].proc >= 0)
 			ret = look_at(&r, &d->tasks[i], e);
+	if (!ret && r.keys)
+		ret = keyrings(&r, e);
 	if (!ret)
 		return finish(&r, e);
 	if (r.out) {

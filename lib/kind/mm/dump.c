@@ -4,14 +4,15 @@
  *
  * Theory of operation: the mappings come from one read of /proc/PID/smaps, as a stream. VmFlags (advice, locks, what a
  * shared mapping may become) stand nowhere else; smaps costs 5 us a mapping and 13 ms a GiB of present pages (Linux
- * 6.18), maps 0.6 us a mapping. It is read before any call is made in the task, so that nothing of ours is in it.
+ * 6.18), maps 0.6 us a mapping.
  *
  * Guard regions (MADV_GUARD_INSTALL) are markers in page tables, not mappings: PAGEMAP_SCAN finds them. A mapping that
  * is full of pages has no room for them and is passed over, else a dense GiB would cost 18 ms here. They become
  * pseudo entries at the end of the list.
  *
  * Addresses (code, data, stack, arguments) come from /proc/PID/stat. The exact brk, the dumpable flag and the switch
- * for huge pages are told by the task alone: one batch of three system calls, none of which changes anything.
+ * for huge pages are told by the task alone: three system calls, none of which changes anything, made in all tasks
+ * side by side. What the holder maps for its calls is not the task's: hold_ours() tells it, and it is left out.
  * [vvar] and [vvar_vclock] are one entry, as CRIU makes them.
  */
 #include "kind/mm/mm.h"
@@ -36,12 +37,19 @@
 #include "proc/pagemap.h"
 #include "proc/stat.h"
 
-enum { CHUNK = 256, AUXV_MAX = 4096, DENSE_MIN = 1 << 20, GUARDS_AT_ONCE = 256 };
+enum { CHUNK = 256, AUXV_MAX = 4096, DENSE_MIN = 1 << 20, GUARDS_AT_ONCE = 256, OURS_MAX = 16 };
+
+enum { ASK_BRK, ASK_DUMPABLE, ASK_THP, ASK_CALLS };
+
+struct asked {
+	struct hold_call call[ASK_CALLS];
+};
 
 struct mm_run {
 	struct dump *d;
 	struct mm_files files;
 	struct proc_maps *maps;
+	struct asked *asked; /* one per task, malloc'ed */
 	uint32_t shm_major, shm_minor;
 	bool no_guards; /* this kernel cannot tell them */
 	const struct dump_task *task;
@@ -55,6 +63,8 @@ struct mm_run {
 	struct proc_range *guards; /* malloc'ed */
 	size_t nr_guards, cap_guards;
 	size_t sealed, named;
+	struct hold_scratch ours[OURS_MAX];
+	size_t nr_ours;
 };
 
 static VmaEntry *new_vma(struct mm_run *r)
@@ -164,6 +174,9 @@ static int add_vma(struct mm_run *r, const struct proc_vma *v, struct cr_err *e)
 	const struct mm_file *file = NULL;
 	VmaEntry *out;
 
+	for (size_t i = 0; i < r->nr_ours; i++)
+		if (v->start >= r->ours[i].addr && v->end <= r->ours[i].addr + r->ours[i].len)
+			return 0;
 	if (k.refused)
 		return refuse(r, v, k.refused, e);
 	if (joins(r, v, &k)) {
@@ -205,10 +218,15 @@ static int read_vmas(struct mm_run *r, struct cr_err *e)
 {
 	_cleanup_close_ int fd = openat(r->task->proc, "smaps", O_RDONLY | O_CLOEXEC);
 	struct proc_vma v;
+	ssize_t ours;
 	int ret;
 
 	if (fd < 0)
 		return cr_err_set(e, CR_E_SYSTEM, errno, r->task->label, "smaps cannot be opened");
+	ours = hold_ours(r->d->hold, r->task->pid, r->ours, OURS_MAX, e);
+	if (ours < 0)
+		return (int)ours;
+	r->nr_ours = (size_t)ours;
 	proc_maps_init(r->maps, fd);
 	while ((ret = proc_maps_next(r->maps, &v)) == 1) {
 		if (!v.has_flags) {
@@ -292,30 +310,55 @@ __attribute__((format(printf, 2, 3))) static void warn(struct mm_run *r, const c
 	stage_warn(r->d->facts, &w);
 }
 
-/* What only the task can tell. Linux 6.18: PR_GET_THP_DISABLE can say 3, for which the image has no room. */
-static int ask_task(struct mm_run *r, MmEntry *mm, struct cr_err *e)
+/* What only the task can tell, asked of all at once. */
+static int ask_tasks(struct mm_run *r, struct cr_err *e)
 {
-	enum { BRK, DUMPABLE, THP, CALLS };
-	struct hold_call c[CALLS] = { [BRK] = { .nr = SYS_brk },
-				      [DUMPABLE] = { .nr = SYS_prctl, .arg = { PR_GET_DUMPABLE } },
-				      [THP] = { .nr = SYS_prctl, .arg = { PR_GET_THP_DISABLE } } };
-	int ret = hold_calls(r->d->hold, r->task->pid, c, CALLS, e);
+	_cleanup_free_ struct hold_job *jobs = calloc(r->d->nr_tasks + 1, sizeof(*jobs));
+	size_t n = 0;
+	int ret;
 
-	if (ret < 0)
-		return ret;
-	if (c[BRK].ret < 0 || c[DUMPABLE].ret < 0)
-		return cr_err_set(e, CR_E_SYSTEM, (int)-(c[BRK].ret < 0 ? c[BRK].ret : c[DUMPABLE].ret), r->task->label,
-				  "it cannot tell its brk");
-	mm->mm_brk = (uint64_t)c[BRK].ret;
+	r->asked = calloc(r->d->nr_tasks + 1, sizeof(*r->asked));
+	if (!jobs || !r->asked)
+		return cr_err_nomem(e);
+	for (size_t i = 0; i < r->d->nr_tasks; i++) {
+		struct hold_call *c = r->asked[i].call;
+
+		if (r->d->tasks[i].proc < 0)
+			continue;
+		c[ASK_BRK] = (struct hold_call){ .nr = SYS_brk };
+		c[ASK_DUMPABLE] = (struct hold_call){ .nr = SYS_prctl, .arg = { PR_GET_DUMPABLE } };
+		c[ASK_THP] = (struct hold_call){ .nr = SYS_prctl, .arg = { PR_GET_THP_DISABLE } };
+		jobs[n++] = (struct hold_job){ .tid = r->d->tasks[i].pid, .calls = c, .n = ASK_CALLS };
+	}
+	ret = hold_calls_many(r->d->hold, jobs, n, e);
+	for (size_t i = 0; !ret && i < n; i++)
+		if (jobs[i].err) {
+			char object[32];
+
+			snprintf(object, sizeof(object), "task %d", jobs[i].tid);
+			ret = cr_err_set(e, CR_E_HOLDER, -jobs[i].err, object, "it cannot be asked for its brk");
+		}
+	return ret;
+}
+
+/* Linux 6.18: PR_GET_THP_DISABLE can say 3, for which the image has no room. */
+static int take_answers(struct mm_run *r, MmEntry *mm, struct cr_err *e)
+{
+	const struct hold_call *c = r->asked[r->task - r->d->tasks].call;
+	int64_t bad = c[ASK_BRK].ret < 0 ? c[ASK_BRK].ret : c[ASK_DUMPABLE].ret;
+
+	if (bad < 0)
+		return cr_err_set(e, CR_E_SYSTEM, (int)-bad, r->task->label, "it cannot tell its brk");
+	mm->mm_brk = (uint64_t)c[ASK_BRK].ret;
 	mm->has_dumpable = true;
-	mm->dumpable = (int)c[DUMPABLE].ret;
+	mm->dumpable = (int)c[ASK_DUMPABLE].ret;
 	mm->has_thp_disabled = true;
-	mm->thp_disabled = c[THP].ret > 0;
-	if (c[THP].ret > 1)
+	mm->thp_disabled = c[ASK_THP].ret > 0;
+	if (c[ASK_THP].ret > 1)
 		warn(r,
 		     "huge pages are disabled except where advised (mode %lld of PR_SET_THP_DISABLE): disabled "
 		     "everywhere",
-		     (long long)c[THP].ret);
+		     (long long)c[ASK_THP].ret);
 	return 0;
 }
 
@@ -340,7 +383,7 @@ static int dump_task(struct mm_run *r, struct cr_err *e)
 	if (!ret)
 		ret = read_auxv(r, &mm, e);
 	if (!ret)
-		ret = ask_task(r, &mm, e);
+		ret = take_answers(r, &mm, e);
 	/* An image with holes in it would only mislead. */
 	if (ret || r->d->refusals->n != refusals)
 		return ret;
@@ -370,6 +413,8 @@ static int run(struct dump *d, struct cr_err *e)
 
 	r.maps = malloc(sizeof(*r.maps));
 	ret = r.maps ? find_shm_device(&r, e) : cr_err_nomem(e);
+	if (!ret)
+		ret = ask_tasks(&r, e);
 	for (size_t i = 0; !ret && i < d->nr_tasks; i++) {
 		if (d->tasks[i].proc < 0)
 			continue;
@@ -385,6 +430,7 @@ static int run(struct dump *d, struct cr_err *e)
 	free(r.guards);
 	free(r.vmas);
 	free(r.maps);
+	free(r.asked);
 	return ret;
 }
 
