@@ -14,9 +14,15 @@
 #include "kind/seccomp/seccomp.h"
 
 const struct dump_hook *const collect_order[] = {
-	&ns_dump,      &lsm_dump,	&ids_dump, /* namespace ids and table ids: needs ns */
-	&mm_dump,			/* before any hook that makes calls in a task: nothing of ours is mapped yet */
-	&files_dump,			/* needs ids */
-	&fs_dump,      &files_end_dump, /* after the last dump_file_id() */
-	&seccomp_dump, &cgroup_dump,	&extra_dump, NULL,
+	&ns_dump,	 /* cheap refusals first */
+	&lsm_dump,	 /* likewise */
+	&ids_dump,	 /* ids of namespaces and tables go into one image: needs ns */
+	&mm_dump,	 /* the program's file gets the first id */
+	&files_dump,	 /* needs the ids of tables */
+	&fs_dump,	 /* names files */
+	&files_end_dump, /* after the last that names files */
+	&seccomp_dump,	 /* needs nothing */
+	&cgroup_dump,	 /* needs nothing */
+	&extra_dump,	 /* needs nothing */
+	NULL,
 };
