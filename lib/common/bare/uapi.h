@@ -28,6 +28,7 @@ struct cr_procmap_query {
 	uint64_t vma_name_addr, build_id_addr;
 };
 #define CR_PROCMAP_QUERY		      0xc0686611u /* _IOWR('f', 17, struct procmap_query) */
+#define CR_PROCMAP_QUERY_VMA_EXECUTABLE	      0x04
 #define CR_PROCMAP_QUERY_COVERING_OR_NEXT_VMA 0x10
 _Static_assert(sizeof(struct cr_procmap_query) == 104, "procmap_query is the kernel's");
 
