@@ -156,6 +156,22 @@ static int set_options(const struct option *v, size_t n, int fd, const char *wha
 	return 0;
 }
 
+/* Where it is the system's default it is left to the system. */
+static int set_ttl(const InetSkEntry *s, int fd, const char *what, struct cr_err *e)
+{
+	int level = s->family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	int name = s->family == AF_INET6 ? IPV6_UNICAST_HOPS : IP_TTL, now = 0;
+	struct option o = { true, level, name, 0, "IP_TTL" };
+	socklen_t len = sizeof(now);
+
+	if (!s->ip_opts || !s->ip_opts->has_ttl)
+		return 0;
+	o.value = (int)s->ip_opts->ttl;
+	if (getsockopt(fd, level, name, &now, &len) == 0 && now == o.value)
+		return 0;
+	return set_options(&o, 1, fd, what, e);
+}
+
 static int before_bind(const InetSkEntry *s, int fd, const char *what, struct cr_err *e)
 {
 	const IpOptsEntry *ip = s->ip_opts;
@@ -166,14 +182,14 @@ static int before_bind(const InetSkEntry *s, int fd, const char *what, struct cr
 		  "IP_FREEBIND" },
 		{ ip && ip->has_tos && ip->tos, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS,
 		  ip ? ip->tos : 0, "IP_TOS" },
-		{ ip && ip->has_ttl && ip->ttl && ip->ttl != 64, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
-		  v6 ? IPV6_UNICAST_HOPS : IP_TTL, ip ? ip->ttl : 0, "IP_TTL" },
 		{ ip && ip->pktinfo, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1,
 		  "IP_PKTINFO" },
 	};
 	int ret;
 
 	ret = set_options(v, sizeof(v) / sizeof(v[0]), fd, what, e);
+	if (!ret)
+		ret = set_ttl(s, fd, what, e);
 	if (!ret)
 		ret = files_set_sockopts(fd, s->opts, what, e); /* SO_PRIORITY after IP_TOS, which changes it */
 	if (!ret && s->type == SOCK_STREAM)

@@ -6,11 +6,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -243,43 +241,42 @@ int unix_send_queue(struct rst *r, const struct FileEntry *fe, int from, struct 
 	return ret;
 }
 
-/* A socket connected to @fe by its name, for datagrams whose sender is not known. */
-static int stranger(struct rst *r, const struct FileEntry *fe, int fd, struct cr_err *e)
+bool unix_has_queue(const struct rst *r, const struct FileEntry *fe)
 {
-	struct sockaddr_un a = { 0 };
-	socklen_t len = sizeof(a);
-	int sk;
+	const struct queues *q = *files_kind_data(r, FD_TYPES__UNIXSK);
+	size_t i = first_packet(q, fe->id);
 
-	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0 || len <= offsetof(struct sockaddr_un, sun_path))
-		return files_refuse(r, fe, CR_E_SOCKET_QUEUE, e, "packets in its queue, and nobody to send them");
+	return q && i < q->n && q->v[i].blob.key == fe->id;
+}
+
+/* A socket connected to @fe by its name, for datagrams whose sender is not known. */
+static int stranger(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
+{
+	int sk, ret;
+
 	sk = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (sk < 0)
 		return files_failed(r, fe, errno, "socket", e);
-	if (connect(sk, (struct sockaddr *)&a, len) < 0) {
-		int err = errno;
-
+	ret = unix_connect_named(fe->usk, sk, e);
+	if (ret < 0) {
 		close(sk);
-		return files_failed(r, fe, err, "connect", e);
+		return ret;
 	}
 	return sk;
 }
 
-static int fill_queue(struct rst *r, const struct FileEntry *fe, int fd, struct cr_err *e)
+static int fill_queue(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
 {
-	const struct queues *q = *files_kind_data(r, FD_TYPES__UNIXSK);
 	const struct FileEntry *peer = unix_peer(r, fe);
 	_cleanup_close_ int own = -1;
-	size_t i = first_packet(q, fe->id);
 
-	if (i >= q->n || q->v[i].blob.key != fe->id)
+	if (!unix_has_queue(r, fe))
 		return 0;
 	if (peer && peer->usk->peer == fe->usk->ino)
 		return unix_send_queue(r, fe, files_here(r, peer), e);
-	if (fe->usk->type != SOCK_DGRAM)
+	if (fe->usk->type != SOCK_DGRAM || !fe->usk->name.len)
 		return 0; /* written when it was made: its peer is gone */
-	if (!fe->usk->peer && fe->usk->state == UNIX_ESTABLISHED && !fe->usk->name.len)
-		return 0;
-	own = stranger(r, fe, fd, e);
+	own = stranger(r, fe, e);
 	return own < 0 ? own : unix_send_queue(r, fe, own, e);
 }
 
@@ -300,7 +297,7 @@ int unix_late(struct rst *r, const struct FileEntry *fe, int fd, struct cr_err *
 		if (m->id < fe->id)
 			return 0;
 	do {
-		ret = fill_queue(r, m, files_here(r, m), e);
+		ret = fill_queue(r, m, e);
 		m = files_group_next(r, m);
 	} while (m != fe && !ret);
 	do {

@@ -94,21 +94,6 @@ static bool mutual(const struct FileEntry *fe, const struct FileEntry *peer)
 	return peer && peer != fe && peer->usk->peer == fe->usk->ino;
 }
 
-/* The listener in the group that a connected socket got its name from. */
-static const struct FileEntry *listener_of(const struct rst *r, const struct FileEntry *fe)
-{
-	const struct FileEntry *m;
-
-	if (!fe->usk->name.len)
-		return NULL;
-	for (m = files_group_next(r, fe); m != fe; m = files_group_next(r, m))
-		if (m->usk->state == UNIX_LISTEN && m->usk->type == fe->usk->type &&
-		    m->usk->name.len == fe->usk->name.len &&
-		    !memcmp(m->usk->name.data, fe->usk->name.data, fe->usk->name.len))
-			return m;
-	return NULL;
-}
-
 /* ---- names ---- */
 
 static bool is_path(const UnixSkEntry *s)
@@ -152,9 +137,10 @@ static int taken(const UnixSkEntry *s, const char *why, struct cr_err *e)
 	return cr_err_set(e, CR_E_ADDRESS_TAKEN, EADDRINUSE, name_text(s, what), "%s", why);
 }
 
-static int clear_path(const UnixSkEntry *s, const struct sockaddr_un *a, socklen_t len, struct cr_err *e)
+/* @ours: a socket of this group has the name already, and this one is to have it as well. */
+static int clear_path(const UnixSkEntry *s, const struct sockaddr_un *a, socklen_t len, bool ours, struct cr_err *e)
 {
-	char path[sizeof(a->sun_path) + 1] = "";
+	char path[sizeof(a->sun_path) + 1] = "", what[FILES_WHAT];
 	struct stat st;
 
 	memcpy(path, a->sun_path, s->name.len);
@@ -162,9 +148,26 @@ static int clear_path(const UnixSkEntry *s, const struct sockaddr_un *a, socklen
 		return 0;
 	if (!S_ISSOCK(st.st_mode))
 		return taken(s, "another file has its name now", e);
-	if (alive(a, len, s->type))
+	if (!ours && alive(a, len, s->type))
 		return taken(s, "a process outside of the tree has bound it", e);
-	return unlink(path) < 0 ? -errno : 0;
+	return unlink(path) < 0
+		       ? cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "the old file cannot be removed")
+		       : 0;
+}
+
+static bool is_deleted(const UnixSkEntry *s)
+{
+	return is_path(s) && s->has_deleted && s->deleted;
+}
+
+static int unlink_here(const UnixSkEntry *s, int fd, bool ours, struct cr_err *e)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1] = "", what[FILES_WHAT];
+
+	memcpy(path, s->name.data, s->name.len);
+	if (unlink(path) == 0 || errno == ENOENT)
+		return 0;
+	return cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "its file cannot be removed");
 }
 
 static int set_perms(const UnixSkEntry *s)
@@ -172,24 +175,20 @@ static int set_perms(const UnixSkEntry *s)
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1] = "";
 	const FilePermsEntry *f = s->file_perms;
 
-	if (!is_path(s))
+	if (!is_path(s) || !f)
 		return 0;
 	memcpy(path, s->name.data, s->name.len);
-	if (s->has_deleted && s->deleted)
-		return unlink(path) < 0 ? -errno : 0;
-	if (!f)
-		return 0;
 	return chmod(path, f->mode & 07777) < 0 || chown(path, f->uid, f->gid) < 0 ? -errno : 0;
 }
 
-static int bind_here(const UnixSkEntry *s, int fd, struct cr_err *e)
+static int bind_here(const UnixSkEntry *s, int fd, bool ours, struct cr_err *e)
 {
 	struct sockaddr_un a;
 	char what[FILES_WHAT];
 	socklen_t len = address(s, &a);
 	int ret;
 
-	ret = is_path(s) ? clear_path(s, &a, len, e) : 0;
+	ret = is_path(s) ? clear_path(s, &a, len, ours, e) : 0;
 	if (ret < 0)
 		return ret;
 	if (bind(fd, (struct sockaddr *)&a, len) < 0) {
@@ -201,36 +200,14 @@ static int bind_here(const UnixSkEntry *s, int fd, struct cr_err *e)
 		return cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "bind failed");
 	}
 	ret = set_perms(s);
-	return ret < 0 ? cr_err_set(e, CR_E_SYSTEM, -ret, name_text(s, what),
-				    "the permissions of its file cannot be set")
-		       : 0;
+	if (ret < 0)
+		return cr_err_set(e, CR_E_SYSTEM, -ret, name_text(s, what),
+				  "the permissions of its file cannot be set");
+	/* A listener's name is still needed, to connect to it: see make_group(). */
+	return is_deleted(s) && s->state != UNIX_LISTEN ? unlink_here(s, fd, ours, e) : 0;
 }
 
-/* Run @fn with the working directory that a relative name is relative to. */
-static int in_name_dir(const UnixSkEntry *s, int fd, int (*fn)(const UnixSkEntry *s, int fd, struct cr_err *e),
-		       struct cr_err *e)
-{
-	_cleanup_close_ int cwd = -1;
-	int ret;
-
-	if (!is_path(s) || s->name.data[0] == '/' || !s->name_dir)
-		return fn(s, fd, e);
-	cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (cwd < 0 || chdir(s->name_dir) < 0)
-		return cr_err_set(e, errno == ENOENT ? CR_E_FILE_MISSING : CR_E_SYSTEM, errno, s->name_dir,
-				  "a unix socket is bound there");
-	ret = fn(s, fd, e);
-	if (fchdir(cwd) < 0 && !ret)
-		ret = cr_err_set(e, CR_E_SYSTEM, errno, "working directory", "cannot be returned to");
-	return ret;
-}
-
-static int bind_it(const UnixSkEntry *s, int fd, struct cr_err *e)
-{
-	return in_name_dir(s, fd, bind_here, e);
-}
-
-static int connect_here(const UnixSkEntry *s, int fd, struct cr_err *e)
+static int connect_here(const UnixSkEntry *s, int fd, bool ours, struct cr_err *e)
 {
 	struct sockaddr_un a;
 	char what[FILES_WHAT];
@@ -239,6 +216,31 @@ static int connect_here(const UnixSkEntry *s, int fd, struct cr_err *e)
 	if (connect(fd, (struct sockaddr *)&a, len) == 0)
 		return 0;
 	return cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "connect failed");
+}
+
+typedef int (*name_fn)(const UnixSkEntry *s, int fd, bool ours, struct cr_err *e);
+
+/* Run @fn with the working directory that a relative name is relative to. */
+static int in_name_dir(const UnixSkEntry *s, int fd, bool ours, name_fn fn, struct cr_err *e)
+{
+	_cleanup_close_ int cwd = -1;
+	int ret;
+
+	if (!is_path(s) || s->name.data[0] == '/' || !s->name_dir)
+		return fn(s, fd, ours, e);
+	cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (cwd < 0 || chdir(s->name_dir) < 0)
+		return cr_err_set(e, errno == ENOENT ? CR_E_FILE_MISSING : CR_E_SYSTEM, errno, s->name_dir,
+				  "a unix socket is bound there");
+	ret = fn(s, fd, ours, e);
+	if (fchdir(cwd) < 0 && !ret)
+		ret = cr_err_set(e, CR_E_SYSTEM, errno, "working directory", "cannot be returned to");
+	return ret;
+}
+
+int unix_connect_named(const struct UnixSkEntry *s, int fd, struct cr_err *e)
+{
+	return in_name_dir(s, fd, false, connect_here, e);
 }
 
 /* ---- the group ---- */
@@ -251,6 +253,24 @@ struct group {
 		int fd; /* -1: not yet */
 	} * v;
 };
+
+static bool same_name(const UnixSkEntry *a, const UnixSkEntry *b)
+{
+	return a->name.len && a->name.len == b->name.len && !memcmp(a->name.data, b->name.data, a->name.len);
+}
+
+static int bind_it(const struct group *g, const struct member *m, struct cr_err *e)
+{
+	bool ours = false;
+	size_t i;
+
+	if (!m->fe->usk->name.len)
+		return 0;
+	for (i = 0; i < g->n; i++)
+		ours |= &g->v[i] != m && g->v[i].fd >= 0 && g->v[i].fe->usk->state != UNIX_LISTEN &&
+			same_name(g->v[i].fe->usk, m->fe->usk);
+	return in_name_dir(m->fe->usk, m->fd, ours, bind_here, e);
+}
 
 static struct member *member(struct group *g, const struct FileEntry *fe)
 {
@@ -281,6 +301,20 @@ static int collect(struct rst *r, const struct FileEntry *fe, struct group *g, s
 	return 0;
 }
 
+/* The listener in the group that a connected socket got its name from. */
+static const struct FileEntry *listener_of(const struct rst *r, const struct FileEntry *fe)
+{
+	const struct FileEntry *m;
+
+	if (!fe->usk->name.len)
+		return NULL;
+	for (m = files_group_next(r, fe); m != fe; m = files_group_next(r, m))
+		if (m->usk->state == UNIX_LISTEN && m->usk->type == fe->usk->type && same_name(m->usk, fe->usk) &&
+		    is_deleted(m->usk) == is_deleted(fe->usk))
+			return m;
+	return NULL;
+}
+
 /* Options and number of a new socket; takes over @fd. */
 static int adopt(struct rst *r, struct member *m, int fd, struct cr_err *e)
 {
@@ -298,7 +332,7 @@ static bool is_connected(const struct FileEntry *fe)
 }
 
 /* Step 1: what stands alone. */
-static int make_single(struct rst *r, struct member *m, struct cr_err *e)
+static int make_single(struct rst *r, const struct group *g, struct member *m, struct cr_err *e)
 {
 	const UnixSkEntry *s = m->fe->usk;
 	int fd, ret;
@@ -307,28 +341,27 @@ static int make_single(struct rst *r, struct member *m, struct cr_err *e)
 	if (fd < 0)
 		return files_failed(r, m->fe, errno, "socket", e);
 	ret = adopt(r, m, fd, e);
-	if (!ret && s->name.len)
-		ret = bind_it(s, m->fd, e);
+	if (!ret)
+		ret = bind_it(g, m, e);
 	if (!ret && s->state == UNIX_LISTEN && listen(m->fd, s->backlog > INT32_MAX ? INT32_MAX : (int)s->backlog) < 0)
 		ret = files_failed(r, m->fe, errno, "listen", e);
 	return ret;
 }
 
 /* Step 2: @server was accepted from @l. The backlog is one more for the moment, as it may be 0. */
-static int make_accepted(struct rst *r, struct member *server, struct member *client, const struct member *l,
-			 struct cr_err *e)
+static int make_accepted(struct rst *r, const struct group *g, struct member *server, struct member *client,
+			 const struct member *l, struct cr_err *e)
 {
-	const UnixSkEntry *ls = l->fe->usk;
 	int fd, ret;
 
 	fd = socket(AF_UNIX, client->fe->usk->type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return files_failed(r, client->fe, errno, "socket", e);
 	ret = adopt(r, client, fd, e);
-	if (!ret && client->fe->usk->name.len)
-		ret = bind_it(client->fe->usk, client->fd, e);
 	if (!ret)
-		ret = in_name_dir(ls, client->fd, connect_here, e);
+		ret = bind_it(g, client, e);
+	if (!ret)
+		ret = unix_connect_named(l->fe->usk, client->fd, e);
 	if (ret < 0)
 		return ret;
 	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
@@ -337,7 +370,7 @@ static int make_accepted(struct rst *r, struct member *server, struct member *cl
 	return adopt(r, server, fd, e);
 }
 
-static int make_pair(struct rst *r, struct member *a, struct member *b, struct cr_err *e)
+static int make_pair(struct rst *r, const struct group *g, struct member *a, struct member *b, struct cr_err *e)
 {
 	int sv[2], ret;
 
@@ -349,10 +382,10 @@ static int make_pair(struct rst *r, struct member *a, struct member *b, struct c
 	ret = adopt(r, a, sv[0], e);
 	if (!ret && b)
 		ret = adopt(r, b, sv[1], e);
-	if (!ret && a->fe->usk->name.len)
-		ret = bind_it(a->fe->usk, a->fd, e);
-	if (!ret && b && b->fe->usk->name.len)
-		ret = bind_it(b->fe->usk, b->fd, e);
+	if (!ret)
+		ret = bind_it(g, a, e);
+	if (!ret && b)
+		ret = bind_it(g, b, e);
 	/* Without @b: its peer is gone, as it was at the dump. Its queue is written before the peer is closed. */
 	if (!ret && !b)
 		ret = unix_send_queue(r, a->fe, sv[1], e);
@@ -367,18 +400,18 @@ static int make_connected(struct rst *r, struct group *g, struct member *m, stru
 	struct member *p;
 
 	if (!m->fe->usk->peer)
-		return make_pair(r, m, NULL, e);
+		return make_pair(r, g, m, NULL, e);
 	if (!mutual(m->fe, peer))
 		return files_refuse(r, m->fe, CR_E_SOCKET_PEER, e, "its peer (inode %u) is not in the images",
 				    m->fe->usk->peer);
 	p = member(g, peer);
 	l = listener_of(r, m->fe);
 	if (l)
-		return make_accepted(r, m, p, member(g, l), e);
+		return make_accepted(r, g, m, p, member(g, l), e);
 	l = listener_of(r, peer);
 	if (l)
-		return make_accepted(r, p, m, member(g, l), e);
-	return make_pair(r, m, p, e);
+		return make_accepted(r, g, p, m, member(g, l), e);
+	return make_pair(r, g, m, p, e);
 }
 
 /* Step 3: a datagram socket that is connected to one that is not connected to it. */
@@ -391,7 +424,7 @@ static int connect_dgram(struct rst *r, struct group *g, struct member *m, struc
 				    m->fe->usk->peer);
 	if (!peer->usk->name.len)
 		return files_refuse(r, m->fe, CR_E_SOCKET_STATE, e, "is connected to a socket without a name");
-	return in_name_dir(peer->usk, m->fd, connect_here, e);
+	return unix_connect_named(peer->usk, m->fd, e);
 }
 
 static bool pair_of_dgrams(const struct rst *r, const struct FileEntry *fe)
@@ -399,17 +432,50 @@ static bool pair_of_dgrams(const struct rst *r, const struct FileEntry *fe)
 	return fe->usk->type == SOCK_DGRAM && mutual(fe, unix_peer(r, fe));
 }
 
-static int make_group(struct rst *r, struct group *g, struct cr_err *e)
+/* Neither a connection nor a pair; a datagram socket with packets of a peer that is gone is half a pair. */
+static bool stands_alone(const struct rst *r, const struct FileEntry *fe)
+{
+	const UnixSkEntry *s = fe->usk;
+
+	if (s->type == SOCK_DGRAM && !s->peer && !s->name.len && unix_has_queue(r, fe))
+		return false;
+	return !is_connected(fe) && !pair_of_dgrams(r, fe);
+}
+
+/* Made in the round of what is deleted: it, or what it is accepted from, has a name that is to go. */
+static bool in_deleted_round(const struct rst *r, const struct FileEntry *fe)
+{
+	const struct FileEntry *peer = unix_peer(r, fe);
+
+	return is_deleted(fe->usk) || (is_connected(fe) && peer && is_deleted(peer->usk));
+}
+
+static int make_round(struct rst *r, struct group *g, bool deleted, struct cr_err *e)
 {
 	size_t i;
 	int ret = 0;
 
 	for (i = 0; i < g->n && !ret; i++)
-		if (!is_connected(g->v[i].fe) && !pair_of_dgrams(r, g->v[i].fe))
-			ret = make_single(r, &g->v[i], e);
+		if (in_deleted_round(r, g->v[i].fe) == deleted && stands_alone(r, g->v[i].fe))
+			ret = make_single(r, g, &g->v[i], e);
 	for (i = 0; i < g->n && !ret; i++)
-		if (g->v[i].fd < 0)
+		if (in_deleted_round(r, g->v[i].fe) == deleted && g->v[i].fd < 0)
 			ret = make_connected(r, g, &g->v[i], e);
+	return ret;
+}
+
+/* Names that were deleted first, as others may have taken them since. */
+static int make_group(struct rst *r, struct group *g, struct cr_err *e)
+{
+	size_t i;
+	int ret;
+
+	ret = make_round(r, g, true, e);
+	for (i = 0; i < g->n && !ret; i++)
+		if (is_deleted(g->v[i].fe->usk) && g->v[i].fe->usk->state == UNIX_LISTEN)
+			ret = in_name_dir(g->v[i].fe->usk, -1, true, unlink_here, e);
+	if (!ret)
+		ret = make_round(r, g, false, e);
 	for (i = 0; i < g->n && !ret; i++) {
 		const struct FileEntry *fe = g->v[i].fe;
 
