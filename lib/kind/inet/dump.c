@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -140,6 +141,16 @@ static int note_down(void *ctx, const struct diag_inet *s)
 	return 0;
 }
 
+/* sock_diag lists bound sockets only; poll(2) shows what can be read no more of all. */
+static uint8_t poll_shutdown(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLRDHUP };
+
+	if (poll(&pfd, 1, 0) <= 0)
+		return 0;
+	return pfd.revents & POLLHUP ? 3 : pfd.revents & POLLRDHUP ? 1 : 0;
+}
+
 static int get_shutdown(struct dump *d, const struct fd_look *l, const struct facts *f, uint8_t *ret, struct cr_err *e)
 {
 	unsigned n = (f->family == AF_INET6) | (f->protocol == IPPROTO_TCP ? 0 : 2);
@@ -168,6 +179,7 @@ static int get_shutdown(struct dump *d, const struct fd_look *l, const struct fa
 	for (const struct down *down = t->down; down; down = down->next)
 		if (down->ino == l->st.st_ino)
 			*ret = down->shutdown;
+	*ret |= poll_shutdown(l->lfd);
 	return 0;
 }
 
