@@ -58,7 +58,7 @@ layers()
 headers()
 {
 	tracked 'lib/*.h' 'tools/*.h' | grep -v '/arch/' |
-		xargs -P "$jobs" -I{} sh -c "printf '#include \"%s\"\n' '{}' | $CC $(printf '%q ' $FLAGS) -I. -Wall -fsyntax-only -x c - 2>&1 | sed 's|^<stdin>|{} (alone)|'"
+		xargs -P "$jobs" -I{} sh -c "printf '#include \"%s\"\n' '{}' | $CC $FLAGS -I. -Wall -fsyntax-only -x c - 2>&1 | sed 's|^<stdin>|{} (alone)|'"
 }
 
 sizes()
@@ -92,13 +92,13 @@ cppcheck_run()
 	# unusedStructMember and the like are style; these switches say what is wanted and what is not.
 	cppcheck --quiet --error-exitcode=1 -j "$jobs" --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --suppress=unmatchedSuppression --suppressions-list=mk/cppcheck.suppressions \
-		-D_GNU_SOURCE -D__x86_64__ -D__linux__ -UAF_VSOCK -DCR_VERSION='"x"' -Ilib/common -Ilib -Iproto lib tools 2>&1
+		-D_GNU_SOURCE -D__x86_64__ -D__linux__ -UAF_VSOCK -DCR_VERSION='"x"' \
+		'-Djson_array_foreach(a,i,v)=for (i = 0; i < json_array_size(a) && (v = json_array_get(a, i)); i++)' -Ilib/common -Ilib -Iproto lib tools 2>&1
 }
 
 tidy()
 {
-	# shellcheck disable=SC2086
-	tracked 'lib/*.c' 'tools/*.c' | xargs -P "$jobs" -n 4 sh -c 'clang-tidy --quiet "$@" -- '"$(printf '%q ' $FLAGS)"' -w 2>/dev/null' sh |
+	tracked 'lib/*.c' 'tools/*.c' | xargs -P "$jobs" -n 2 sh -c "clang-tidy --quiet \"\$@\" -- $FLAGS -w 2>/dev/null" sh |
 		grep -E '(warning|error):' | sed "s|^$PWD/||" | sort -u
 }
 
