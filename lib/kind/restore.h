@@ -19,6 +19,7 @@
 #include "base/opts.h"
 #include "image/image.h"
 
+struct rst_sync;   /* blob/restorer-abi.h: futexes of the whole restore */
 struct files_plan; /* lib/kind/file: files.img and all fdinfo images, who owns what */
 struct FileEntry;
 
@@ -35,6 +36,7 @@ struct rst {
 	const struct cr_opts *opts;
 	struct arena *arena; /* of the main process; after the fork each task has its own copy */
 	struct rst_shared *shared;
+	struct rst_sync *sync;
 	pid_t main_pid;
 	int main_pidfd; /* to fetch descriptors that the main process keeps (shared memory segments ...) */
 	struct files_plan *files;

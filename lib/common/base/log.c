@@ -15,12 +15,19 @@ const char *cr_prog = "criu";
 
 static struct timespec start;
 static bool show_pid;
+static int log_fd = STDERR_FILENO;
+
+int *cr_log_fd(void)
+{
+	return &log_fd;
+}
 
 void cr_log_init(const char *prog, int level)
 {
 	cr_prog = prog;
 	cr_log_level = level;
-	clock_gettime(CLOCK_MONOTONIC, &start);
+	/* Not the monotonic clock: restored tasks have their own, in a time namespace. */
+	clock_gettime(CLOCK_REALTIME, &start);
 }
 
 void cr_log_show_pid(void)
@@ -37,7 +44,7 @@ static int stamp(char *buf, size_t size)
 
 	if (cr_log_level < CR_LOG_INFO)
 		return 0;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_REALTIME, &now);
 	us = (now.tv_sec - start.tv_sec) * 1000000 + (now.tv_nsec - start.tv_nsec) / 1000;
 	n = snprintf(buf, size, "(%02ld.%06ld) ", us / 1000000, us % 1000000);
 	if (show_pid)
@@ -63,7 +70,7 @@ void cr_log_line(int level, const char *file, int line, const char *fmt, ...)
 	n = m < 0 ? n : n + m < (int)sizeof(buf) - 1 ? n + m : (int)sizeof(buf) - 2;
 	buf[n++] = '\n';
 	/* One write per line: lines of several processes do not mix. Nothing can be done when it fails. */
-	if (write(STDERR_FILENO, buf, n) < 0)
+	if (log_fd >= 0 && write(log_fd, buf, n) < 0)
 		errno = saved;
 	errno = saved;
 }

@@ -16,6 +16,10 @@ extern const char *cr_prog;
 
 /* @level: verbosity, 2 unless -v was given. @prog: name of the tool; not copied. */
 void cr_log_init(const char *prog, int level);
+/*
+ * The descriptor that lines go to, 2 at first. A restored task moves it: its descriptor 2 is its own. Negative: nowhere.
+ */
+int *cr_log_fd(void);
 /* Lines show the pid of the process that writes them (restore's children). */
 void cr_log_show_pid(void);
 void cr_log_line(int level, const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 4, 5)));

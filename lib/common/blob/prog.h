@@ -11,6 +11,7 @@
 struct rst_prog {
 	struct rst_op *ops;
 	uint32_t nr, cap;
+	uint32_t first; /* the leader's operations begin here: those of threads stand before */
 	uint8_t *data;
 	uint32_t data_len, data_cap;
 	bool nomem;

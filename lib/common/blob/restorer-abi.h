@@ -28,6 +28,7 @@ enum rst_opcode {
 	RST_OP_ARRIVE, /* a thread tells its leader */
 	RST_OP_JOIN,   /* the leader waits until a[0] threads have arrived */
 	RST_OP_PARK,   /* the end: wait to be picked up by the tracer */
+	RST_OP_POINTER, /* write the address of data a[1] into data a[0] */
 };
 
 enum rst_flags {

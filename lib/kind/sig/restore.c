@@ -3,9 +3,9 @@
  * Theory of operation.
  *
  * All signals stay blocked until the tracer sets the final mask, so nothing here is delivered too early. Handlers come
- * before queued signals: setting a handler to "ignore" throws queued ones away. A task may send itself a signal with any
- * siginfo (rt_sigqueueinfo(2): si_code >= 0 is allowed to oneself only), which is why each thread queues its own, and the
- * leader those of the process.
+ * before queued signals: setting a handler to "ignore" throws queued ones away. A task may send itself a signal with
+ * any siginfo (rt_sigqueueinfo(2): si_code >= 0 is allowed to oneself only), which is why each thread queues its own,
+ * and the leader those of the process.
  *
  * The image holds 62 actions: signals 1 to 64 without SIGKILL and SIGSTOP.
  */
@@ -64,7 +64,8 @@ void sig_emit_actions(struct rst_prog *p, const struct rst_own *own, const TaskC
 		k = (struct kernel_sigaction){ sa->sigaction, sa->flags, sa->restorer, sa->mask };
 		if (!k.handler && !k.flags && !k.mask && !(own->sig_not_default >> (sig - 1) & 1))
 			continue;
-		prog_sys_data(p, "signal handler", 1 << 1, SYS_rt_sigaction, (uint64_t)sig, prog_data(p, &k, sizeof(k)), 0, 8);
+		prog_sys_data(p, "signal handler", 1 << 1, SYS_rt_sigaction, (uint64_t)sig, prog_data(p, &k, sizeof(k)),
+			      0, 8);
 	}
 }
 
@@ -75,8 +76,8 @@ void sig_emit_shared(struct rst_prog *p, pid_t pid, const TaskCoreEntry *tc)
 		int32_t signo;
 
 		memcpy(&signo, b->data, sizeof(signo));
-		prog_sys_data(p, "queued signal of the process", 1 << 2, SYS_rt_sigqueueinfo, (uint64_t)pid, (uint64_t)signo,
-			      prog_data(p, b->data, b->len));
+		prog_sys_data(p, "queued signal of the process", 1 << 2, SYS_rt_sigqueueinfo, (uint64_t)pid,
+			      (uint64_t)signo, prog_data(p, b->data, b->len));
 	}
 }
 
@@ -94,7 +95,7 @@ void sig_emit_thread(struct rst_prog *p, pid_t pid, pid_t tid, const ThreadCoreE
 		int32_t signo;
 
 		memcpy(&signo, b->data, sizeof(signo));
-		prog_sys_data(p, "queued signal of the thread", 1 << 3, SYS_rt_tgsigqueueinfo, (uint64_t)pid, (uint64_t)tid,
-			      (uint64_t)signo, prog_data(p, b->data, b->len));
+		prog_sys_data(p, "queued signal of the thread", 1 << 3, SYS_rt_tgsigqueueinfo, (uint64_t)pid,
+			      (uint64_t)tid, (uint64_t)signo, prog_data(p, b->data, b->len));
 	}
 }

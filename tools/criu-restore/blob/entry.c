@@ -150,6 +150,9 @@ static void do_op(struct rst_arg *arg, const struct rst_op *op)
 	case RST_OP_JOIN:
 		wait_for(&arg->arrived, (uint32_t)op->a[0]);
 		break;
+	case RST_OP_POINTER:
+		*(uint64_t *)(arg->data + op->a[0]) = arg->data + op->a[1];
+		break;
 	case RST_OP_PARK:
 		for (;;)
 			wait_for(&sync->stage, 0xffffffff);

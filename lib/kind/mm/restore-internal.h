@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CR_KIND_MM_RESTORE_INTERNAL_H
+#define CR_KIND_MM_RESTORE_INTERNAL_H
+
+#include "kind/mm/restore-mm.h"
+#include "mm.pb-c.h"
+
+/* No mapping of the task's own: the kernel makes it, or it is a pseudo entry. */
+bool mm_is_special(const VmaEntry *v);
+bool mm_is_private(const VmaEntry *v);
+/* The mapping of @mm that holds @addr, looking from *@hint on (addresses come in order); -1: none. */
+long mm_find(const MmEntry *mm, size_t *hint, uint64_t addr);
+/* Fill @s->mm from pagemap-PID.img and pages-N.img. */
+int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *vdso, struct cr_err *e);
+/* Fill a shared segment that is mapped at @at. */
+int mm_fill_segment(struct rst *r, const struct mm_seg *seg, void *at, uint64_t *ret_pages, struct cr_err *e);
+
+#endif

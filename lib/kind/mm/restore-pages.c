@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Theory of operation.
+ *
+ * pagemap-PID.img says which pages are in pages-N.img, in order of addresses; the file has them in the same order. Runs
+ * of entries are read by one preadv straight into place, with no buffer between. What bounds the speed is the faults of
+ * 4 KiB pages: where 2 MiB are dense, one byte is touched, MADV_COLLAPSE makes a huge page (it leaves no flag behind,
+ * unlike MADV_HUGEPAGE), and the read goes into that (kernel-facts.md D).
+ *
+ * In a mapping inherited from the parent, each page is compared first and written only when it differs; pages that the
+ * image does not have are given back (the child had dropped or never touched them).
+ *
+ * Mappings are protected as the task had them; those that cannot be written are opened for the time of the reading.
+ */
+#include "kind/mm/restore-internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "kind/mm/mm.h"
+#include "pagemap.pb-c.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+enum { BATCH = 512, COMPARE_PAGES = 32 };
+
+struct filler {
+	struct mm_state *s;
+	const struct mm_vdso *vdso;
+	struct img_reader *pagemap;
+	int fd; /* pages-N.img */
+	char name[IMG_NAME_MAX];
+	off_t off;  /* in it: of the next page */
+	off_t base; /* of the first byte that iov[] waits for */
+	struct iovec iov[BATCH];
+	unsigned n;
+	size_t hint;
+	long opened;   /* mapping whose protection is lifted; -1: none */
+	uint64_t done; /* inherited mappings: up to here pages are accounted for */
+	int thp;       /* huge pages by MADV_COLLAPSE: 1 yes, 0 no, -1 not known yet */
+	uint8_t *buf;  /* COMPARE_PAGES pages, on first use */
+};
+
+static int short_pages(const struct filler *f, int err, struct cr_err *e)
+{
+	if (err == -ENODATA)
+		return cr_err_set(e, CR_E_IMG_TRUNCATED, 0, f->name, "it ends before the pages that the pagemap names");
+	return cr_err_set(e, CR_E_SYSTEM, -err, f->name, "cannot be read into memory");
+}
+
+/* Read what waits. */
+static int flush(struct filler *f, struct cr_err *e)
+{
+	struct iovec *v = f->iov;
+	unsigned n = f->n;
+	ssize_t got;
+
+	while (n) {
+		got = preadv(f->fd, v, (int)n, f->base);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return short_pages(f, got ? -errno : -ENODATA, e);
+		f->base += got;
+		while (n && (size_t)got >= v->iov_len) {
+			got -= (ssize_t)v->iov_len;
+			v++;
+			n--;
+		}
+		if (n) {
+			v->iov_base = (char *)v->iov_base + got;
+			v->iov_len -= (size_t)got;
+		}
+	}
+	f->n = 0;
+	return 0;
+}
+
+static int queue(struct filler *f, uint64_t at, uint64_t len, struct cr_err *e)
+{
+	struct iovec *last = f->n ? &f->iov[f->n - 1] : NULL;
+	int err;
+
+	if (last && (uintptr_t)last->iov_base + last->iov_len == at && last->iov_len + len < INT_MAX) {
+		last->iov_len += len;
+		return 0;
+	}
+	if (f->n == BATCH) {
+		err = flush(f, e);
+		if (err)
+			return err;
+	}
+	if (!f->n)
+		f->base = f->off;
+	f->iov[f->n++] = (struct iovec){ (void *)at, len };
+	return 0;
+}
+
+/* MADV_COLLAPSE works whatever `enabled` says, but "never" is the administrator's word. */
+static bool thp_wanted(struct filler *f)
+{
+	char buf[64];
+
+	if (f->thp < 0)
+		f->thp = read_buf_at(AT_FDCWD, "/sys/kernel/mm/transparent_hugepage/enabled", buf, sizeof(buf)) > 0 &&
+			 !strstr(buf, "[never]");
+	return f->thp;
+}
+
+/* Huge pages for the dense and aligned part of a run that is about to be read. */
+static void make_huge(struct filler *f, const VmaEntry *v, uint64_t at, uint64_t len)
+{
+	uint64_t from = (at + MM_HUGE - 1) & ~(MM_HUGE - 1), to = (at + len) & ~(MM_HUGE - 1), p;
+	bool denied = v->has_madv && v->madv >> MADV_NOHUGEPAGE & 1;
+
+	if (from >= to || denied || !(v->status & MM_ANON_PRIVATE) || f->s->mm->thp_disabled || !thp_wanted(f))
+		return;
+	for (p = from; p < to; p += MM_HUGE)
+		*(volatile char *)p = 0;
+	if (madvise((void *)from, to - from, MADV_COLLAPSE))
+		f->thp = errno == EINVAL ? 0 : f->thp;
+}
+
+/* Give the mapping its own protection back. */
+static int close_vma(struct filler *f, struct cr_err *e)
+{
+	const VmaEntry *v;
+	int err;
+
+	if (f->opened < 0)
+		return 0;
+	v = f->s->mm->vmas[f->opened];
+	err = flush(f, e);
+	if (!err && mprotect((void *)f->s->at[f->opened], v->end - v->start, (int)v->prot))
+		err = cr_err_set(e, CR_E_SYSTEM, errno, "address space", "mprotect of %llx",
+				 (unsigned long long)v->start);
+	f->opened = -1;
+	return err;
+}
+
+static int open_vma(struct filler *f, long i, struct cr_err *e)
+{
+	const VmaEntry *v = f->s->mm->vmas[i];
+	int err;
+
+	if (f->opened == i || (v->prot & (PROT_READ | PROT_WRITE)) == (PROT_READ | PROT_WRITE))
+		return 0;
+	err = close_vma(f, e);
+	if (!err && mprotect((void *)f->s->at[i], v->end - v->start, PROT_READ | PROT_WRITE))
+		err = cr_err_set(e, CR_E_SYSTEM, errno, "address space", "mprotect of %llx",
+				 (unsigned long long)v->start);
+	f->opened = i;
+	return err;
+}
+
+/* In an inherited mapping, nothing is there from @f->done to @addr: drop what came from the parent. */
+static int drop_until(struct filler *f, long i, uint64_t addr, struct cr_err *e)
+{
+	const VmaEntry *v = f->s->mm->vmas[i];
+	uint64_t from = f->done > v->start ? f->done : v->start;
+
+	if (addr > from && madvise((void *)(f->s->at[i] + (from - v->start)), addr - from, MADV_DONTNEED))
+		return cr_err_set(e, CR_E_SYSTEM, errno, "address space", "madvise(MADV_DONTNEED) of %llx",
+				  (unsigned long long)from);
+	f->done = addr;
+	return 0;
+}
+
+/* Inherited mappings that no entry touches, up to number @i. */
+static int drop_skipped(struct filler *f, size_t from, size_t to, struct cr_err *e)
+{
+	int err = 0;
+
+	for (size_t i = from; !err && i < to; i++)
+		if (f->s->inherited[i] && f->s->mm->vmas[i]->end > f->done)
+			err = drop_until(f, (long)i, f->s->mm->vmas[i]->end, e);
+	return err;
+}
+
+static int compare_run(struct filler *f, uint8_t *at, uint64_t len, struct cr_err *e)
+{
+	int err;
+
+	if (!f->buf)
+		f->buf = malloc((size_t)COMPARE_PAGES * MM_PAGE);
+	if (!f->buf)
+		return cr_err_nomem(e);
+	for (uint64_t o = 0; o < len; o += (uint64_t)COMPARE_PAGES * MM_PAGE) {
+		uint64_t part =
+			len - o < (uint64_t)COMPARE_PAGES * MM_PAGE ? len - o : (uint64_t)COMPARE_PAGES * MM_PAGE;
+
+		err = pread_full(f->fd, f->buf, part, f->off + (off_t)o);
+		if (err)
+			return short_pages(f, err, e);
+		for (uint64_t k = 0; k < part; k += MM_PAGE) {
+			f->s->compared++;
+			if (!memcmp(at + o + k, f->buf + k, MM_PAGE)) {
+				f->s->skipped++;
+				continue;
+			}
+			memcpy(at + o + k, f->buf + k, MM_PAGE);
+			f->s->restored++;
+		}
+	}
+	return 0;
+}
+
+/* The dumped code of the vdso must be ours, as ours is what the task gets. */
+static int compare_vdso(struct filler *f, const VmaEntry *v, uint64_t addr, uint64_t len, struct cr_err *e)
+{
+	uint64_t own = f->vdso->start + f->vdso->len - (v->end - addr);
+	uint8_t page[MM_PAGE];
+	int err;
+
+	if (v->end - v->start > f->vdso->len)
+		return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso", "it is larger than this kernel's");
+	for (uint64_t o = 0; o < len; o += MM_PAGE) {
+		err = pread_full(f->fd, page, MM_PAGE, f->off + (off_t)o);
+		if (err)
+			return short_pages(f, err, e);
+		if (memcmp(page, (void *)(own + o), MM_PAGE))
+			return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso",
+					  "the code that the kernel gave to the task differs from this kernel's");
+	}
+	return 0;
+}
+
+/* Part of an entry, within mapping @i. */
+static int fill_part(struct filler *f, long i, uint64_t addr, uint64_t len, struct cr_err *e)
+{
+	const VmaEntry *v = f->s->mm->vmas[i];
+	uint64_t at = f->s->at[i] + (addr - v->start);
+	int err;
+
+	if (mm_is_special(v)) {
+		err = flush(f, e); /* the file goes on behind these pages */
+		if (!err && v->status & MM_VDSO)
+			err = compare_vdso(f, v, addr, len, e);
+		return err;
+	}
+	if (!mm_is_private(v))
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, f->pagemap->name, "pages at %llx belong to a shared mapping",
+				  (unsigned long long)addr);
+	err = open_vma(f, i, e);
+	if (err)
+		return err;
+	if (f->s->inherited[i]) {
+		err = flush(f, e);
+		if (!err)
+			err = drop_until(f, i, addr, e);
+		f->done = addr + len;
+		return err ? err : compare_run(f, (uint8_t *)at, len, e);
+	}
+	if (len >= MM_HUGE)
+		make_huge(f, v, at, len);
+	f->s->restored += len / MM_PAGE;
+	return queue(f, at, len, e);
+}
+
+static int fill_entry(struct filler *f, uint64_t addr, uint64_t pages, struct cr_err *e)
+{
+	uint64_t len = pages * MM_PAGE, part;
+	size_t before;
+	int err;
+	long i;
+
+	while (len) {
+		before = f->hint;
+		i = mm_find(f->s->mm, &f->hint, addr);
+		if (i < 0 || (!f->s->at[i] && !mm_is_special(f->s->mm->vmas[i])))
+			return cr_err_set(e, CR_E_IMG_REF, 0, f->pagemap->name,
+					  "pages at %llx lie in no mapping of the mm image", (unsigned long long)addr);
+		err = drop_skipped(f, before, f->hint, e);
+		part = f->s->mm->vmas[i]->end - addr < len ? f->s->mm->vmas[i]->end - addr : len;
+		if (!err)
+			err = fill_part(f, i, addr, part, e);
+		if (err)
+			return err;
+		f->off += (off_t)part;
+		addr += part;
+		len -= part;
+	}
+	return 0;
+}
+
+/* Pages per entry are checked before they are multiplied. Return: 1 an entry, 0 end, -errno. */
+static int next_entry(struct img_reader *r, struct arena *a, uint64_t *last, PagemapEntry **ret, uint64_t *pages,
+		      struct cr_err *e)
+{
+	uint32_t flags;
+	int got = img_get(r, a, ret, e);
+
+	if (got <= 0)
+		return got;
+	*pages = img_pagemap_pages(*ret);
+	flags = img_pagemap_flags(*ret);
+	if (*pages > MM_TASK_END / MM_PAGE || (*ret)->vaddr % MM_PAGE || (*ret)->vaddr > MM_TASK_END ||
+	    (*ret)->vaddr < *last)
+		return img_bad(r, e, "%llu pages at %llx: out of order or no address", (unsigned long long)*pages,
+			       (unsigned long long)(*ret)->vaddr);
+	*last = (*ret)->vaddr + *pages * MM_PAGE;
+	if (flags & IMG_PE_PARENT)
+		return cr_err_set(e, CR_E_UNSUPPORTED, 0, r->name,
+				  "it refers to a parent image (incremental dump), not supported yet");
+	if (!(flags & IMG_PE_PRESENT))
+		return cr_err_set(e, CR_E_UNSUPPORTED, 0, r->name,
+				  "pages are left to a page server (lazy), not supported yet");
+	return 1;
+}
+
+/* Open the pages file that the head of a pagemap names. Return: fd or -errno. */
+static int open_pages(struct rst *r, struct img_reader *rd, struct arena *a, char name[IMG_NAME_MAX], struct cr_err *e)
+{
+	PagemapHead *head;
+	int fd, got;
+
+	got = img_get(rd, a, &head, e);
+	if (got <= 0)
+		return got ? got : img_bad(rd, e, "it is empty");
+	img_name(IMG_PAGES, head->pages_id, name);
+	fd = openat(r->img, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return cr_err_set(e, errno == ENOENT ? CR_E_IMG_MISSING : CR_E_SYSTEM, errno, name, "cannot be opened");
+	return fd;
+}
+
+static int fill_all(struct filler *f, struct arena *a, struct cr_err *e)
+{
+	uint64_t last = 0, pages;
+	PagemapEntry *entry;
+	int got, err = 0;
+
+	while (!err && (got = next_entry(f->pagemap, a, &last, &entry, &pages, e)) != 0) {
+		err = got < 0 ? got : fill_entry(f, entry->vaddr, pages, e);
+		arena_reset(a);
+	}
+	if (!err)
+		err = drop_skipped(f, f->hint < f->s->mm->n_vmas ? f->hint : 0, f->s->mm->n_vmas, e);
+	if (!err)
+		err = flush(f, e);
+	return err ? err : close_vma(f, e);
+}
+
+int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *vdso, struct cr_err *e)
+{
+	struct img_reader rd;
+	struct arena a = {};
+	struct filler *f;
+	int err;
+
+	err = img_open(r->img, IMG_PAGEMAP, (unsigned long)pid, &rd, e);
+	if (err < 0)
+		return err;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return cr_err_nomem(e);
+	*f = (struct filler){ .s = s, .vdso = vdso, .pagemap = &rd, .fd = -1, .opened = -1, .thp = -1 };
+	if (err) { /* no pagemap: no pages at all */
+		err = f->fd = open_pages(r, &rd, &a, f->name, e);
+		arena_free(&a);
+		if (err >= 0)
+			err = fill_all(f, &a, e);
+		img_close(&rd);
+	}
+	arena_free(&a);
+	fd_close(f->fd);
+	free(f->buf);
+	free(f);
+	return err;
+}
+
+int mm_fill_segment(struct rst *r, const struct mm_seg *seg, void *at, uint64_t *ret_pages, struct cr_err *e)
+{
+	_cleanup_close_ int fd = -1;
+	char name[IMG_NAME_MAX];
+	uint64_t last = 0, pages;
+	struct img_reader rd;
+	PagemapEntry *entry;
+	struct arena a = {};
+	off_t off = 0;
+	int got, err;
+
+	err = img_open(r->img, IMG_PAGEMAP_SHMEM, seg->pagemap, &rd, e);
+	if (err <= 0)
+		return err;
+	err = fd = open_pages(r, &rd, &a, name, e);
+	while (err >= 0 && (got = next_entry(&rd, &a, &last, &entry, &pages, e)) != 0) {
+		err = got;
+		if (got > 0 && last > seg->size)
+			err = img_bad(&rd, e, "pages end at %llu in a segment of %llu bytes", (unsigned long long)last,
+				      (unsigned long long)seg->size);
+		if (err > 0) {
+			err = pread_full(fd, (char *)at + entry->vaddr, pages * MM_PAGE, off);
+			if (err == -ENODATA)
+				err = cr_err_set(e, CR_E_IMG_TRUNCATED, 0, name,
+						 "it ends before the pages that %s names", rd.name);
+			else if (err)
+				err = cr_err_set(e, CR_E_SYSTEM, -err, name, "cannot be read into memory");
+		}
+		off += (off_t)(pages * MM_PAGE);
+		*ret_pages += pages;
+		arena_reset(&a);
+	}
+	arena_free(&a);
+	img_close(&rd);
+	return err < 0 ? err : 0;
+}

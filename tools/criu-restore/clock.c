@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Theory of operation.
+ *
+ * Programs keep CLOCK_MONOTONIC and CLOCK_BOOTTIME values over a checkpoint (deadlines of condition variables, timerfds), so
+ * these clocks must go on from the dumped values whatever this machine's are: time_namespaces(7). A new namespace is for
+ * children only, and its offsets may be written until the first child is there. Offsets count from the initial
+ * namespace; ours may have some too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "proc/timens.h"
+#include "restore.h"
+#include "timens.pb-c.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+uint64_t clock_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* own + dumped - now, normalised. */
+static void offset(const Timespec *dumped, clockid_t clock, int64_t own_sec, int64_t own_nsec, int64_t ret[2])
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	ret[0] = own_sec + (int64_t)dumped->tv_sec - now.tv_sec;
+	ret[1] = own_nsec + (int64_t)dumped->tv_nsec - now.tv_nsec;
+	while (ret[1] < 0) {
+		ret[1] += 1000000000;
+		ret[0]--;
+	}
+	while (ret[1] >= 1000000000) {
+		ret[1] -= 1000000000;
+		ret[0]++;
+	}
+}
+
+int clock_enter(struct restore *x, struct cr_err *e)
+{
+	const TimensEntry *t = x->plan.timens;
+	_cleanup_close_ int self = -1;
+	struct proc_timens own;
+	int64_t mono[2], boot[2];
+	char text[160];
+	int err;
+
+	if (!t)
+		return 0;
+	if (t->monotonic->tv_sec > INT64_MAX / 2 || t->boottime->tv_sec > INT64_MAX / 2 || t->monotonic->tv_nsec >= 1000000000 ||
+	    t->boottime->tv_nsec >= 1000000000)
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, "timens image", "its clocks have impossible values");
+	x->timens = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
+	if (x->timens < 0 || unshare(CLONE_NEWTIME)) {
+		if (errno == EPERM)
+			return cr_err_set(e, CR_E_PRIVILEGE, errno, "time namespace", "cannot be made");
+		log_warn("no time namespaces here: monotonic clocks of the tree jump (%s)", strerror(errno));
+		return 0;
+	}
+	self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	err = self < 0 ? -errno : proc_timens_read(self, &own);
+	if (err)
+		return cr_err_set(e, CR_E_SYSTEM, -err, "/proc/self/timens_offsets", "cannot be read");
+	offset(t->monotonic, CLOCK_MONOTONIC, own.mono_sec, own.mono_nsec, mono);
+	offset(t->boottime, CLOCK_BOOTTIME, own.boot_sec, own.boot_nsec, boot);
+	snprintf(text, sizeof(text), "monotonic %lld %lld\nboottime %lld %lld\n", (long long)mono[0], (long long)mono[1],
+		 (long long)boot[0], (long long)boot[1]);
+	err = write_file_at(self, "timens_offsets", text);
+	return err ? cr_err_set(e, CR_E_SYSTEM, -err, "/proc/self/timens_offsets", "cannot be written") : 0;
+}
+
+void clock_leave(struct restore *x)
+{
+	if (x->timens >= 0 && setns(x->timens, CLONE_NEWTIME))
+		log_warn("cannot return to the own time namespace: %s", strerror(errno));
+	x->timens = fd_close(x->timens);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * In which order the kinds are asked. Nothing else decides order; what breaks when lines are swapped stands beside them.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "core.pb-c.h"
+#include "creds.pb-c.h"
+#include "mm.pb-c.h"
+#include "restore.h"
+
+int order_check(const struct restore *x, struct cr_err *e)
+{
+	const struct plan *p = &x->plan;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < p->nr_images; i++) {
+		const struct plan_task *t = &p->tasks[i];
+		char who[64];
+
+		if (t->state == PLAN_ZOMBIE)
+			continue;
+		plan_who(t, who, sizeof(who));
+		err = mm_check(t->mm, &x->vdso, x->opts.allow_uprobes, who, e);
+		if (!err)
+			err = task_check(&x->own, t->core->tc, who, e);
+		for (size_t k = 0; !err && k < t->nr_threads; k++) {
+			const CoreEntry *core = t->threads[k].core;
+
+			err = cred_check(&x->own, core->thread_core->creds, who, e);
+			if (!err)
+				err = seccomp_check(core->thread_core, p->seccomp, who, e);
+			if (!err)
+				err = sig_check(core, who, e);
+			if (!err)
+				err = sched_check(core->thread_core, who, e);
+		}
+	}
+	return err;
+}
+
+/* Of a thread, the leader included: what needs its memory, but no other thread. */
+static void thread_early(struct rst_prog *p, const struct restore *x, const struct plan_task *t, const struct plan_thread *th)
+{
+	const ThreadCoreEntry *tc = th->core->thread_core;
+
+	task_emit_thread(p, th->core, tc->comm ? tc->comm : t->comm);
+	rseq_emit(p, tc);
+	sched_emit(p, &x->own, tc);
+	sig_emit_thread(p, t->pid, th->tid, tc); /* queued signals: handlers are set by then */
+}
+
+/* The end of privilege. */
+static void thread_late(struct rst_prog *p, const struct restore *x, const struct plan_task *t, const struct plan_thread *th)
+{
+	const ThreadCoreEntry *tc = th->core->thread_core;
+
+	seccomp_emit(p, tc, x->plan.seccomp); /* needs CAP_SYS_ADMIN */
+	cred_emit(p, &x->own, tc, tc->creds);
+}
+
+static void emit_thread(struct rst_prog *p, const struct restore *x, const struct plan_task *t, const struct plan_thread *th)
+{
+	thread_early(p, x, t, th);
+	prog_op(p, RST_OP_WAIT, "meeting", PROG_ARGS(STAGE_THREADS));
+	thread_late(p, x, t, th);
+	prog_op(p, RST_OP_ARRIVE, "end of a thread", NULL);
+	prog_op(p, RST_OP_REPORT, "report", NULL);
+	prog_op(p, RST_OP_PARK, "the end", NULL);
+}
+
+/* A root of its own: only now, as all files are open, and while we may. */
+static void emit_root(struct rst_prog *p, const int fs[2])
+{
+	if (fs[0] < 0)
+		return;
+	prog_sys(p, "root directory", SYS_fchdir, (uint64_t)fs[0]);
+	prog_sys_data(p, "root directory", 1 << 0, SYS_chroot, prog_data(p, ".", 2));
+	prog_sys(p, "root directory", SYS_close, (uint64_t)fs[0]);
+	prog_sys(p, "working directory", SYS_fchdir, (uint64_t)fs[1]);
+	prog_sys(p, "working directory", SYS_close, (uint64_t)fs[1]);
+}
+
+int order_program(const struct restore *x, const struct plan_task *t, uint64_t area, uint64_t area_len, uint64_t park, int exe_fd,
+		  const int fs[2], uint64_t stacks, struct rst_prog *p, struct cr_err *e)
+{
+	const TaskCoreEntry *tc = t->core->tc;
+	uint32_t start[2];
+	int err;
+
+	/* Programs of the other threads stand first; where each begins is noted in the operation that starts it. */
+	struct rst_op *starts = arena_calloc(x->rst.arena, t->nr_threads, sizeof(*starts));
+
+	if (!starts)
+		return cr_err_nomem(e);
+	for (size_t i = 1; i < t->nr_threads; i++) {
+		start[0] = p->nr;
+		emit_thread(p, x, t, &t->threads[i]);
+		start[1] = p->nr - start[0];
+		starts[i] = (struct rst_op){ .a = { (uint64_t)t->threads[i].tid, stacks + (i + 1) * RST_STACK, start[0], start[1] } };
+	}
+	p->first = p->nr;
+	err = mm_emit_layout(p, x->mm_done ? &x->mm : NULL, &x->vdso, area, area_len, park, e);
+	if (err)
+		return err;
+	mm_emit_addresses(p, t->mm, exe_fd);
+	task_emit(p, &x->own, tc, t->mm->has_thp_disabled && t->mm->thp_disabled);
+	sig_emit_actions(p, &x->own, tc); /* before signals are queued: SIG_IGN would drop them */
+	for (size_t i = 1; i < t->nr_threads; i++)
+		prog_op(p, RST_OP_THREAD, "thread", starts[i].a)->nr = SYS_clone3;
+	thread_early(p, x, t, &t->threads[0]);
+	sig_emit_shared(p, t->pid, tc);
+	prog_op(p, RST_OP_REPORT, "report", NULL);
+	prog_op(p, RST_OP_WAIT, "meeting", PROG_ARGS(STAGE_THREADS));
+	emit_root(p, fs);
+	timer_emit(p, tc); /* threads that timers name exist; time runs from here on */
+	task_emit_limits(p, &x->own, tc);
+	thread_late(p, x, t, &t->threads[0]);
+	prog_op(p, RST_OP_JOIN, "other threads", PROG_ARGS(t->nr_threads - 1));
+	/* Every change of credentials, in any thread, resets it. */
+	prog_sys(p, "dumpable", SYS_prctl, 4 /* PR_SET_DUMPABLE */, t->mm->has_dumpable && t->mm->dumpable == 1);
+	prog_op(p, RST_OP_REPORT, "report", NULL);
+	prog_op(p, RST_OP_PARK, "the end", NULL);
+	return 0;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a restore leaves in the work directory (the current one): pid file, stats-restore, restore.json. */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "image/manifest.h"
+#include "restore.h"
+#include "stats.pb-c.h"
+
+int report_pidfile(const struct restore *x, struct cr_err *e)
+{
+	_cleanup_close_ int fd = -1;
+	char text[16];
+	int n, err;
+
+	if (!x->opts.pidfile)
+		return 0;
+	n = snprintf(text, sizeof(text), "%d", x->plan.tasks[0].pid);
+	fd = open(x->opts.pidfile, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	err = fd < 0 ? -errno : write_full(fd, text, (size_t)n);
+	if (err) {
+		cr_err_set(e, CR_E_SYSTEM, -err, x->opts.pidfile, "the pid file cannot be written");
+		if (err == -EEXIST)
+			cr_err_remedy(e, "remove the old pid file, or name another one with --pidfile");
+	}
+	return err;
+}
+
+static void show(const RestoreStatsEntry *s)
+{
+	printf("Displaying restore stats:\n");
+	printf("Pages compared: %llu (0x%llx)\n", (unsigned long long)s->pages_compared, (unsigned long long)s->pages_compared);
+	printf("Pages skipped COW: %llu (0x%llx)\n", (unsigned long long)s->pages_skipped_cow,
+	       (unsigned long long)s->pages_skipped_cow);
+	printf("Pages restored: %llu (0x%llx)\n", (unsigned long long)s->pages_restored, (unsigned long long)s->pages_restored);
+	printf("Restore time: %u us\n", s->restore_time);
+	printf("Forking time: %u us\n", s->forking_time);
+	fflush(stdout);
+}
+
+int report_stats(const struct restore *x, struct cr_err *e)
+{
+	const struct rst_sync *s = x->rst.sync;
+	RestoreStatsEntry rs = RESTORE_STATS_ENTRY__INIT;
+	StatsEntry all = STATS_ENTRY__INIT;
+
+	rs.pages_compared = s->pages_compared;
+	rs.pages_skipped_cow = s->pages_skipped_cow;
+	rs.has_pages_restored = true;
+	rs.pages_restored = s->pages_restored;
+	rs.forking_time = (uint32_t)(x->forked_us - x->fork_us);
+	rs.restore_time = (uint32_t)(clock_us() - x->start_us);
+	all.restore = &rs;
+	if (x->opts.display_stats)
+		show(&rs);
+	log_info("Writing stats");
+	return img_write_one(AT_FDCWD, IMG_STATS_RESTORE, 0, &all, e);
+}
+
+void report_json(const struct restore *x, const struct cr_err *failure)
+{
+	json_t *doc = json_object();
+	_cleanup_close_ int fd = -1;
+
+	json_object_set_new(doc, "tool", json_string("criu-restore"));
+	json_object_set_new(doc, "version", json_string(CR_VERSION));
+	json_object_set_new(doc, "state", json_string(failure ? "failed" : "done"));
+	if (x->plan.nr) {
+		json_object_set_new(doc, "pid", json_integer(x->plan.tasks[0].pid));
+		json_object_set_new(doc, "processes", json_integer((json_int_t)x->plan.nr_live));
+		json_object_set_new(doc, "threads", json_integer((json_int_t)x->plan.nr_threads));
+	}
+	if (failure)
+		json_object_set_new(doc, "error", manifest_error("criu-restore", failure));
+	fd = open("restore.json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || json_dumpfd(doc, fd, JSON_INDENT(2) | JSON_PRESERVE_ORDER))
+		log_warn("restore.json cannot be written: %s", strerror(errno));
+	json_decref(doc);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The parts of criu-restore. */
+#ifndef CR_RESTORE_RESTORE_H
+#define CR_RESTORE_RESTORE_H
+
+#include "blob/restorer-abi.h"
+#include "kind/core/core.h"
+#include "kind/mm/restore-mm.h"
+#include "kind/restore-task.h"
+#include "plan.h"
+
+/* Stages: what all tasks have done when rst_sync.stage gets the value. */
+enum {
+	STAGE_CREATED = 1, /* all tasks exist, in their sessions; leaders of groups are in theirs */
+	STAGE_JOINED,	   /* all are in their groups: helpers end, zombies die */
+	STAGE_FILES,	   /* all descriptors are in place */
+	STAGE_THREADS,	   /* all threads exist and are traced: privilege may go */
+};
+
+/* Of one task, in shared memory: written by itself or its creator, read by the main process. */
+struct task_slot {
+	uint32_t created;	/* the pid is ours: to be killed on failure */
+	uint32_t files_arrived; /* tasks that share this one's descriptors: how many wait */
+	uint32_t files_done;
+	uint32_t pad;
+	uint64_t area, area_len; /* the blob's; to be unmapped */
+	uint64_t insn;		 /* a system call instruction in it */
+};
+
+struct restore {
+	struct rst rst;
+	struct cr_opts opts;
+	struct plan plan;
+	struct rst_own own;
+	struct mm_vdso vdso;
+	struct mm_segs segs;
+	struct xsave_layout xsave;
+	struct arena arena;
+	struct task_slot *slots; /* one a task of the plan */
+	uint64_t shared_len;	 /* bytes of the mapping that begins with rst_sync */
+	struct mm_state mm;	 /* of the calling process; the main process has none */
+	bool mm_done;
+	int me; /* index of the calling task; PLAN_NONE: the main process */
+	bool root_traced;
+	int timens; /* our own time namespace, to go back to; -1 */
+	uint64_t start_us, fork_us, forked_us;
+};
+
+/* ---- tree.c: making tasks ---- */
+/* Are all pids free? Return: 0, or -EEXIST with @e naming the holder. */
+int tree_check_pids(const struct plan *p, struct cr_err *e);
+/* Make the root, which makes the others. */
+int tree_make(struct restore *x, struct cr_err *e);
+/* What task x->me has to create: before its own setsid() or after. @cow: those that want our memory first. */
+int tree_create(struct restore *x, bool before_setsid, bool cow, struct cr_err *e);
+/* Has it such? */
+bool tree_has(const struct restore *x, bool before_setsid, bool cow);
+/* Kill all that were made and wait until they are gone. */
+void tree_kill(struct restore *x);
+
+/* ---- task.c: the life of a task, up to the blob ---- */
+__attribute__((noreturn)) void task_run(struct restore *x, int k, pid_t parent);
+
+/* ---- order.c: which kind is asked when ---- */
+int order_check(const struct restore *x, struct cr_err *e);
+/* The program of the blob. @park: address to park the vdso at. @fs: descriptors of root and cwd, -1: nothing to do */
+int order_program(const struct restore *x, const struct plan_task *t, uint64_t area, uint64_t area_len, uint64_t park, int exe_fd,
+		  const int fs[2], uint64_t stacks, struct rst_prog *p, struct cr_err *e);
+
+/* ---- resume.c: the main process as the tracer ---- */
+/* Until all have reported in this stage. @n: how many. */
+int resume_wait(struct restore *x, uint32_t n, struct cr_err *e);
+/* Start stage @stage; @n will report in it. */
+void resume_stage(struct restore *x, uint32_t stage, uint32_t n);
+int resume_seize(struct restore *x, struct cr_err *e);
+/* Stop all threads, take the blob away, give them their registers. */
+int resume_prepare(struct restore *x, struct cr_err *e);
+int resume_go(struct restore *x, struct cr_err *e);
+
+/* ---- clock.c ---- */
+/* Children get a time namespace in which the clocks go on from the image. */
+int clock_enter(struct restore *x, struct cr_err *e);
+void clock_leave(struct restore *x);
+uint64_t clock_us(void);
+
+/* ---- report.c ---- */
+int report_pidfile(const struct restore *x, struct cr_err *e);
+int report_stats(const struct restore *x, struct cr_err *e);
+void report_json(const struct restore *x, const struct cr_err *failure);
+
+#endif
