@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Theory of operation
+ *
+ * Before the seal there is no inventory.img, so neither CRIU nor we take the directory for a checkpoint. The order is:
+ * every image is on disk, then inventory.img appears by rename, then the sealed manifest by rename, then the directory
+ * is on disk. Only after that may anybody end the tree: a power loss at any instant leaves the tree or the checkpoint.
+ *
+ * Checksums cover all images but pages-*, which would have to be read again (0.2 s a GiB); --checksum covers those too.
+ */
+#include "seal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "base/fd.h"
+#include "image/image.h"
+#include "image/manifest.h"
+#include "image/stage.h"
+#include "core.pb-c.h"
+#include "inventory.pb-c.h"
+
+enum { LOCK_METHOD_SKIP = 2, ROOT_CG_SET = 1, IDS_MAX = 4096 };
+
+static const char *const stages[] = { "criu-freeze", "criu-collect", "criu-parasite", "criu-pages" };
+
+static const char *stage_state(json_t *m, const char *name)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(m, "stages"), i, row)
+	{
+		const char *s = json_string_value(json_object_get(row, "name"));
+
+		if (s && !strcmp(s, name))
+			return json_string_value(json_object_get(row, "state"));
+	}
+	return NULL;
+}
+
+static int check_stages(json_t *m, struct cr_err *e)
+{
+	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+		const char *state = stage_state(m, stages[i]);
+
+		if (state && !strcmp(state, "done"))
+			continue;
+		cr_err_set(e, CR_E_NOT_SEALED, 0, "images directory", "%s %s, so the dump is not complete", stages[i],
+			   state ? "failed" : "has not run");
+		cr_err_remedy(e, state ? "make the dump again" : "run it: %s -D DIR", stages[i]);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* What stands in files[]: images and our own facts; no logs, links, sockets, nor what is written later. */
+static bool is_listed(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (name[0] == '.' || !strcmp(name, "inventory.img") || !strcmp(name, MANIFEST_NAME) ||
+	    !strcmp(name, "descriptors.json"))
+		return false;
+	return (len > 4 && !strcmp(name + len - 4, ".img")) || !strcmp(name, "extra.json");
+}
+
+static int checksum(int fd, uint32_t *ret)
+{
+	static char buf[256 * 1024];
+	uint32_t crc = 0;
+
+	for (off_t pos = 0;;) {
+		ssize_t n = pread(fd, buf, sizeof(buf), pos);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		crc = crc32c(crc, buf, (size_t)n);
+		pos += n;
+	}
+	*ret = crc;
+	return 0;
+}
+
+/* One file: durable, and a row of files[]. */
+static int seal_file(int img, const char *name, bool sync, bool checksum_pages, json_t *files, struct cr_err *e)
+{
+	_cleanup_close_ int fd = openat(img, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	uint32_t crc = 0;
+	char text[16];
+	struct stat st;
+	json_t *row;
+	int err;
+
+	if (fd < 0 || fstat(fd, &st))
+		return cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot open it to seal it");
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	if (sync && fsync(fd))
+		return cr_err_set(e, errno == ENOSPC ? CR_E_DIR_FULL : CR_E_SYSTEM, errno, name,
+				  "cannot make it durable");
+	row = json_pack("{s:o, s:I}", "name", json_bytes(name, strlen(name)), "size", (json_int_t)st.st_size);
+	if (!row || json_array_append(files, row)) {
+		json_decref(row);
+		return cr_err_nomem(e);
+	}
+	if (checksum_pages || strncmp(name, "pages-", 6)) {
+		err = checksum(fd, &crc);
+		if (err) {
+			json_decref(row);
+			return cr_err_set(e, CR_E_SYSTEM, -err, name, "cannot read it for its checksum");
+		}
+		snprintf(text, sizeof(text), "%08x", crc);
+		json_object_set_new(row, "crc32c", json_string(text));
+	}
+	json_decref(row);
+	return 0;
+}
+
+static int seal_files(int img, bool sync, bool checksum_pages, json_t *files, struct cr_err *e)
+{
+	int fd = openat(img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	if (!d) {
+		fd_close(fd);
+		return cr_err_set(e, CR_E_DIR_MISSING, errno, "images directory", "cannot list it");
+	}
+	while (!ret && (de = readdir(d)))
+		if (is_listed(de->d_name))
+			ret = seal_file(img, de->d_name, sync, checksum_pages, files, e);
+	closedir(d);
+	return ret;
+}
+
+static int write_inventory(int img, const char *id, struct cr_err *e)
+{
+	InventoryEntry inv = INVENTORY_ENTRY__INIT;
+	TaskKobjIdsEntry *ids;
+	uint8_t buf[IDS_MAX];
+	ssize_t len = -ENOENT;
+	_cleanup_close_ int fd = openat(img, STAGE_ROOT_IDS, O_RDONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd >= 0)
+		len = read(fd, buf, sizeof(buf));
+	ids = len > 0 && len < IDS_MAX ? task_kobj_ids_entry__unpack(NULL, (size_t)len, buf) : NULL;
+	if (!ids)
+		return cr_err_set(e, CR_E_NOT_SEALED, 0, STAGE_ROOT_IDS,
+				  "it is missing or damaged; criu-collect writes it");
+	inv.img_version = 2;
+	inv.has_fdinfo_per_id = inv.fdinfo_per_id = 1;
+	inv.has_ns_per_id = inv.ns_per_id = 1;
+	inv.root_ids = ids;
+	inv.has_root_cg_set = 1;
+	inv.root_cg_set = ROOT_CG_SET;
+	inv.has_lsmtype = 1;
+	inv.lsmtype = LSMTYPE__NO_LSM;
+	inv.has_network_lock_method = 1;
+	inv.network_lock_method = LOCK_METHOD_SKIP;
+	inv.dump_criu_run_id = (char *)id;
+	ret = img_write_one(img, IMG_INVENTORY, 0, &inv, e);
+	task_kobj_ids_entry__free_unpacked(ids, NULL);
+	return ret;
+}
+
+static int sync_name(int img, const char *name, struct cr_err *e)
+{
+	_cleanup_close_ int fd = openat(img, name, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) ? cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot make it durable") : 0;
+}
+
+static void remove_stage_dir(int img)
+{
+	int fd = openat(img, STAGE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	if (!d) {
+		fd_close(fd);
+		return;
+	}
+	while ((de = readdir(d)))
+		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
+			unlinkat(dirfd(d), de->d_name, 0);
+	closedir(d);
+	unlinkat(img, STAGE_DIR, AT_REMOVEDIR);
+}
+
+int seal_images(int img, bool sync, bool checksum_pages, struct cr_err *e)
+{
+	json_t *m = NULL, *files;
+	int ret = manifest_read(img, &m, e);
+
+	if (ret)
+		return ret;
+	ret = check_stages(m, e);
+	files = json_array();
+	if (!ret && !files)
+		ret = cr_err_nomem(e);
+	if (!ret)
+		ret = seal_files(img, sync, checksum_pages, files, e);
+	if (!ret)
+		ret = write_inventory(img, json_string_value(json_object_get(m, "id")), e);
+	if (!ret && sync)
+		ret = sync_name(img, "inventory.img", e);
+	if (!ret) {
+		remove_stage_dir(img);
+		ret = manifest_seal(img, TAKE_PTR(files), json_pack("{s:b}", "synced", sync), sync, e);
+		if (ret)
+			unlinkat(img, "inventory.img", 0); /* no checkpoint without its seal */
+	}
+	json_decref(files);
+	json_decref(m);
+	return ret;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The seal: from here on the directory is a checkpoint. */
+#ifndef CRIU_FREEZE_SEAL_H
+#define CRIU_FREEZE_SEAL_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/*
+ * Check that every stage is done, make all images durable, write inventory.img and the sealed manifest, remove .stage.
+ * @sync: fsync images, manifest and directory; without it the manifest says "synced": false
+ * @checksum_pages: checksums of pages-* too
+ * Return: 0; -EINVAL with @e (CR_E_NOT_SEALED names the stage that is missing or failed), or -errno.
+ */
+int seal_images(int img, bool sync, bool checksum_pages, struct cr_err *e);
+
+#endif
