@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One core image: what /proc shows (one status file a thread, one stat file a process), what the holder knows
- * (registers), and one batch of system calls in the thread. Memory is given back after each thread, so that a process
- * of many threads costs no more than one.
+ * (registers), and one batch of system calls in the thread. Threads are taken in groups, of one process or of several:
+ * a stopped thread that is made to run and stop again costs a wake-up each way, and side by side these overlap. Memory
+ * is bounded by the group.
  */
 #include "thread.h"
 
@@ -19,17 +20,32 @@
 #include "proc/stat.h"
 #include "proc/status.h"
 
-enum { STATUS_BUF = 4096, STATUS_MAX = 2 << 20, HOOKS_MAX = 16, TASK_DEAD = 2 };
+enum { STATUS_BUF = 4096, STATUS_MAX = 2 << 20, HOOKS_MAX = 16, TASK_DEAD = 2, GROUP = 32 };
 
-/* What is used for one thread after the other. */
-struct work {
-	struct para_run *run;
-	struct para_proc proc;
-	struct xsave_layout xsave;
-	struct hold_regs regs;
+/* One thread while its group is being looked at. */
+struct member {
+	struct para_thread t;
+	struct proc_status status;
 	struct hold_batch batch;
 	struct arena arena;
-	bool have_proc;
+	void *priv[HOOKS_MAX];
+	char *large; /* text of a long status file */
+	char small[STATUS_BUF];
+	char comm[64];
+	CoreEntry core;
+	ThreadCoreEntry th;
+	TaskCoreEntry tc;
+};
+
+struct work {
+	struct para_run *run;
+	struct xsave_layout xsave;
+	struct para_proc *procs[GROUP + 1]; /* the first may be of the group before */
+	size_t nr_procs;
+	size_t nr;
+	pid_t tids[GROUP];
+	struct hold_regs regs[GROUP];
+	struct member m[GROUP];
 };
 
 static int write_core(struct para_run *r, pid_t tid, CoreEntry *core, struct cr_err *e)
@@ -49,7 +65,7 @@ static int write_core(struct para_run *r, pid_t tid, CoreEntry *core, struct cr_
 	return err;
 }
 
-static int zombie(struct work *w, const struct hold_task *task, struct cr_err *e)
+static int zombie(struct para_run *r, const struct hold_task *task, struct cr_err *e)
 {
 	CoreEntry core = CORE_ENTRY__INIT;
 	TaskCoreEntry tc = TASK_CORE_ENTRY__INIT;
@@ -67,7 +83,7 @@ static int zombie(struct work *w, const struct hold_task *task, struct cr_err *e
 	tc.task_state = TASK_DEAD;
 	tc.exit_code = (uint32_t)st.exit_code;
 	tc.comm = st.comm;
-	return write_core(w->run, task->pid, &core, e);
+	return write_core(r, task->pid, &core, e);
 }
 
 static int by_tid(const void *key, const void *row)
@@ -78,126 +94,170 @@ static int by_tid(const void *key, const void *row)
 }
 
 /* The exact name: `status` escapes it. */
-static int read_comm(const struct work *w, struct para_thread *t, char buf[64])
+static int read_comm(struct member *m)
 {
+	struct para_thread *t = &m->t;
 	char path[64];
 	ssize_t n;
 
-	t->comm = buf;
+	t->comm = m->comm;
 	if (t->leader) {
-		snprintf(buf, 64, "%s", w->proc.stat.comm);
+		snprintf(m->comm, sizeof(m->comm), "%s", t->p->stat.comm);
 		return 0;
 	}
-	if (!strchr(t->status->name, '\\')) {
-		snprintf(buf, 64, "%.63s", t->status->name);
+	if (!strchr(m->status.name, '\\')) {
+		memcpy(m->comm, m->status.name, sizeof(m->comm) - 1); /* escaped names are longer */
+		m->comm[sizeof(m->comm) - 1] = '\0';
 		return 0;
 	}
 	snprintf(path, sizeof(path), "task/%d/comm", t->tid);
-	n = read_buf_at(w->proc.proc, path, buf, 64);
-	if (n < 0)
-		return (int)n;
-	if (n > 0 && buf[n - 1] == '\n')
-		buf[n - 1] = '\0';
-	return 0;
+	n = read_buf_at(t->p->proc, path, m->comm, sizeof(m->comm));
+	if (n > 0 && m->comm[n - 1] == '\n')
+		m->comm[n - 1] = '\0';
+	return n < 0 ? (int)n : 0;
 }
 
-static int read_status(const struct work *w, pid_t tid, char *small, char **large, struct proc_status *ret)
+static int read_status(struct member *m)
 {
 	char path[64];
 	ssize_t n;
 	int err;
 
-	snprintf(path, sizeof(path), "task/%d/status", tid);
-	err = proc_status_read(w->proc.proc, path, small, STATUS_BUF, ret);
+	m->t.status = &m->status;
+	snprintf(path, sizeof(path), "task/%d/status", m->t.tid);
+	err = proc_status_read(m->t.p->proc, path, m->small, STATUS_BUF, &m->status);
 	if (err != -EFBIG)
 		return err;
-	n = read_file_at(w->proc.proc, path, STATUS_MAX, large); /* many groups */
-	return n < 0 ? (int)n : proc_status_parse(*large, (size_t)n, ret);
+	n = read_file_at(m->t.p->proc, path, STATUS_MAX, &m->large); /* many groups */
+	return n < 0 ? (int)n : proc_status_parse(m->large, (size_t)n, &m->status);
 }
 
-/* Ask, call, fill. */
-static int run_hooks(struct work *w, struct para_thread *t, struct cr_err *e)
+/* The thread's own part of the process's scratch memory. */
+static int own_scratch(const struct work *w, const struct para_proc *p, size_t i, struct hold_scratch *ret,
+		       struct cr_err *e)
 {
-	void *priv[HOOKS_MAX];
-	int err = 0;
+	char object[64];
 
-	hold_batch_begin(&w->batch, w->run->hold, w->proc.pid, t->tid, &w->proc.scratch);
-	for (size_t i = 0; para_order[i] && !err; i++) {
-		priv[i] = arena_alloc(&w->arena, para_order[i]->priv_size + 1);
-		if (!priv[i])
-			return cr_err_nomem(e);
-		if (para_order[i]->ask)
-			err = para_order[i]->ask(t, &w->batch, priv[i], e);
-	}
+	ret->len = HOLD_BATCH_DATA;
+	ret->addr = p->scratch.addr + i * HOLD_BATCH_DATA;
+	if ((i + 1) * HOLD_BATCH_DATA <= p->scratch.len)
+		return 0;
+	snprintf(object, sizeof(object), "task %d", p->pid);
+	return cr_err_set(e, CR_E_HOLDER, ENOBUFS, object, "the holder's scratch memory is too small");
+}
+
+/* What does not need the thread itself; then the calls that the kinds ask for. */
+static int look(struct work *w, size_t i, const struct hold_task *task, struct cr_err *e)
+{
+	struct member *m = &w->m[i];
+	struct para_thread *t = &m->t;
+	struct para_proc *p = w->procs[w->nr_procs - 1];
+	struct hold_scratch scratch;
+	char name[128];
+	int err;
+
+	*t = (struct para_thread){ .p = p,
+				   .tid = task->tid,
+				   .leader = task->tid == task->pid,
+				   .task = task,
+				   .regs = &w->regs[i],
+				   .arena = &m->arena,
+				   .core = &m->core };
+	core_entry__init(&m->core);
+	thread_core_entry__init(&m->th);
+	task_core_entry__init(&m->tc);
+	m->core.mtype = CORE_ENTRY__MARCH__X86_64;
+	m->core.thread_core = &m->th;
+	m->core.tc = t->leader ? &m->tc : NULL;
+	t->stage = bsearch(&task->tid, w->run->stage, w->run->nr_stage, sizeof(*w->run->stage), by_tid);
+	err = read_status(m);
 	if (!err)
-		err = hold_batch_run(&w->batch, e);
-	for (size_t i = 0; para_order[i] && !err; i++)
-		err = para_order[i]->fill(t, &w->batch, priv[i], e);
+		err = read_comm(m);
+	if (err)
+		return cr_err_set(e, CR_E_TASK_GONE, -err, para_name(t, name), "cannot read its status in /proc");
+	err = own_scratch(w, p, i, &scratch, e);
+	hold_batch_begin(&m->batch, w->run->hold, p->pid, t->tid, &scratch);
+	for (size_t k = 0; para_order[k] && !err; k++) {
+		m->priv[k] = arena_alloc(&m->arena, para_order[k]->priv_size + 1);
+		if (!m->priv[k])
+			return cr_err_nomem(e);
+		if (para_order[k]->ask)
+			err = para_order[k]->ask(t, &m->batch, m->priv[k], e);
+	}
+	w->tids[i] = t->tid;
 	return err;
 }
 
-static int thread(struct work *w, const struct hold_task *task, struct cr_err *e)
+static int fill(struct work *w, struct member *m, struct cr_err *e)
 {
-	ThreadCoreEntry th = THREAD_CORE_ENTRY__INIT;
-	TaskCoreEntry tc = TASK_CORE_ENTRY__INIT;
-	CoreEntry core = CORE_ENTRY__INIT;
-	struct proc_status status;
-	struct para_thread t = { .p = &w->proc, .tid = task->tid, .leader = task->tid == task->pid, .task = task };
-	char small[STATUS_BUF], comm[64], name[128];
-	_cleanup_free_ char *large = NULL;
-	int err = read_status(w, task->tid, small, &large, &status);
+	char name[128];
+	int err = 0;
 
-	t.status = &status;
-	if (!err)
-		err = read_comm(w, &t, comm);
-	if (err)
-		return cr_err_set(e, CR_E_TASK_GONE, -err, para_name(&t, name), "cannot read its status in /proc");
-	t.stage = bsearch(&task->tid, w->run->stage, w->run->nr_stage, sizeof(*w->run->stage), by_tid);
-	err = hold_regs(w->run->hold, task->tid, &w->regs, e);
-	if (err)
+	for (size_t k = 0; para_order[k] && !err; k++)
+		err = para_order[k]->fill(&m->t, &m->batch, m->priv[k], e);
+	if (err || w->run->refusals->n) /* the image may lack something required; nobody will need it */
 		return err;
-	t.regs = &w->regs;
-	t.arena = &w->arena;
-	core.mtype = CORE_ENTRY__MARCH__X86_64;
-	core.thread_core = &th;
-	core.tc = t.leader ? &tc : NULL;
-	t.core = &core;
-	err = run_hooks(w, &t, e);
-	if (err)
-		return err;
-	if (w->run->refusals->n) /* the image may lack something required; nobody will need it */
-		return 0;
-	log_debug("core: %s: ip %#llx", para_name(&t, name), (unsigned long long)w->regs.gpr[16]);
-	return write_core(w->run, task->tid, &core, e);
+	log_debug("core: %s: ip %#llx", para_name(&m->t, name), (unsigned long long)m->t.regs->gpr[16]);
+	return write_core(w->run, m->t.tid, &m->core, e);
 }
 
-static void end_process(struct work *w)
+static void free_proc(struct para_proc *p)
 {
-	if (w->have_proc)
-		fd_close(w->proc.proc);
-	w->have_proc = false;
+	fd_close(p->proc);
+	free(p);
+}
+
+/* Registers and calls of the whole group, then its images. The last process may have more threads. */
+static int finish_group(struct work *w, struct cr_err *e)
+{
+	struct hold_batch *batches[GROUP];
+	int err = 0;
+
+	for (size_t i = 0; i < w->nr; i++)
+		batches[i] = &w->m[i].batch;
+	if (w->nr)
+		err = hold_regs_many(w->run->hold, w->tids, w->nr, w->regs, e);
+	if (!err)
+		err = hold_batch_run_many(batches, w->nr, e);
+	for (size_t i = 0; i < w->nr && !err; i++)
+		err = fill(w, &w->m[i], e);
+	for (size_t i = 0; i < w->nr; i++) {
+		arena_free(&w->m[i].arena);
+		free(TAKE_PTR(w->m[i].large));
+	}
+	while (w->nr_procs > 1) {
+		free_proc(w->procs[0]);
+		memmove(&w->procs[0], &w->procs[1], --w->nr_procs * sizeof(w->procs[0]));
+	}
+	w->nr = 0;
+	return err;
 }
 
 static int begin_process(struct work *w, const struct hold_task *task, struct cr_err *e)
 {
-	struct para_proc *p = &w->proc;
+	struct para_proc *p = calloc(1, sizeof(*p));
 	char object[64];
 	int err;
 
+	if (!p)
+		return cr_err_nomem(e);
 	snprintf(object, sizeof(object), "task %d", task->pid);
 	*p = (struct para_proc){ .pid = task->pid,
 				 .hold = w->run->hold,
 				 .facts = w->run->facts,
 				 .refusals = w->run->refusals,
-				 .xsave = &w->xsave };
-	p->proc = open_proc_pid(task->pid);
-	if (p->proc < 0)
-		return cr_err_set(e, CR_E_TASK_GONE, -p->proc, object, "cannot open /proc/%d", task->pid);
-	w->have_proc = true;
-	err = proc_stat_read(p->proc, "stat", &p->stat);
+				 .xsave = &w->xsave,
+				 .proc = open_proc_pid(task->pid) };
+	err = p->proc < 0 ? p->proc : proc_stat_read(p->proc, "stat", &p->stat);
 	if (err)
-		return cr_err_set(e, CR_E_TASK_GONE, -err, object, "cannot read /proc/%d/stat", task->pid);
-	return hold_scratch(w->run->hold, task->pid, &p->scratch, e);
+		err = cr_err_set(e, CR_E_TASK_GONE, -err, object, "cannot read /proc/%d/stat", task->pid);
+	else
+		err = hold_scratch(w->run->hold, task->pid, &p->scratch, e);
+	if (err)
+		free_proc(p);
+	else
+		w->procs[w->nr_procs++] = p;
+	return err;
 }
 
 static int one(struct work *w, const struct hold_task *task, struct cr_err *e)
@@ -210,18 +270,15 @@ static int one(struct work *w, const struct hold_task *task, struct cr_err *e)
 		return cr_err_set(e, CR_E_TASK_GONE, ESRCH, object, "it ended while the tree was held");
 	}
 	if (task->state == HOLD_T_ZOMBIE)
-		return task->tid == task->pid ? zombie(w, task, e) : 0;
-	if (task->tid == task->pid) {
-		end_process(w);
+		return task->tid == task->pid ? zombie(w->run, task, e) : 0;
+	if (w->nr == GROUP)
+		err = finish_group(w, e);
+	if (!err && task->tid == task->pid)
 		err = begin_process(w, task, e);
-	}
-	if (!err && (!w->have_proc || w->proc.pid != task->pid))
+	if (!err && (!w->nr_procs || w->procs[w->nr_procs - 1]->pid != task->pid))
 		err = cr_err_set(e, CR_E_HOLDER, EPROTO, "list of tasks", "thread %d stands before its leader %d",
 				 task->tid, task->pid);
-	if (!err)
-		err = thread(w, task, e);
-	arena_free(&w->arena);
-	return err;
+	return err ? err : look(w, w->nr++, task, e);
 }
 
 int para_dump(struct para_run *r, const struct hold_task *tasks, size_t n, struct cr_err *e)
@@ -235,8 +292,10 @@ int para_dump(struct para_run *r, const struct hold_task *tasks, size_t n, struc
 	core_xsave_layout(&w->xsave);
 	for (size_t i = 0; i < n && !err; i++)
 		err = one(w, &tasks[i], e);
-	end_process(w);
-	arena_free(&w->arena);
-	free(w);
+	if (!err)
+		err = finish_group(w, e);
+	while (w->nr_procs)
+		free_proc(w->procs[--w->nr_procs]);
+	free(w); /* what a failure left in it ends with the program */
 	return err;
 }

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "base/fd.h"
+
 void hold_batch_begin(struct hold_batch *b, struct hold *h, pid_t pid, pid_t tid, const struct hold_scratch *scratch)
 {
 	b->hold = h;
@@ -62,21 +64,47 @@ static int transfer(struct hold_batch *b, bool write, struct cr_err *e)
 			  "cannot %s the results of system calls made in it", write ? "make room for" : "read");
 }
 
-int hold_batch_run(struct hold_batch *b, struct cr_err *e)
+static int prepare(struct hold_batch *b, struct cr_err *e)
 {
 	char object[64];
-	int err;
 
 	if (b->full) {
 		snprintf(object, sizeof(object), "task %d", b->pid);
 		return cr_err_set(e, CR_E_HOLDER, ENOBUFS, object, "more system calls or results than one batch holds");
 	}
-	if (!b->n)
-		return 0;
 	/* Calls that fail leave their room as it is: it must not hold results of an earlier batch. */
 	memset(b->data, 0, b->used);
-	err = transfer(b, true, e);
-	if (!err)
+	return transfer(b, true, e);
+}
+
+int hold_batch_run(struct hold_batch *b, struct cr_err *e)
+{
+	int err = prepare(b, e);
+
+	if (!err && b->n)
 		err = hold_calls(b->hold, b->tid, b->calls, b->n, e);
 	return err ? err : transfer(b, false, e);
+}
+
+int hold_batch_run_many(struct hold_batch *const *b, size_t n, struct cr_err *e)
+{
+	_cleanup_free_ struct hold_job *jobs = calloc(n + 1, sizeof(*jobs));
+	char object[64];
+	int err = jobs ? 0 : cr_err_nomem(e);
+
+	for (size_t i = 0; i < n && !err; i++) {
+		jobs[i] = (struct hold_job){ .tid = b[i]->tid, .calls = b[i]->calls, .n = b[i]->n };
+		err = prepare(b[i], e);
+	}
+	if (!err && n)
+		err = hold_calls_many(b[0]->hold, jobs, n, e);
+	for (size_t i = 0; i < n && !err; i++) {
+		if (jobs[i].err) {
+			snprintf(object, sizeof(object), "thread %d of task %d", b[i]->tid, b[i]->pid);
+			return cr_err_set(e, jobs[i].err == -ESRCH ? CR_E_TASK_GONE : CR_E_HOLDER, -jobs[i].err, object,
+					  "the holder could not make system calls in it");
+		}
+		err = transfer(b[i], false, e);
+	}
+	return err;
 }

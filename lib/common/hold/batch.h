@@ -31,5 +31,8 @@ size_t hold_batch_room(struct hold_batch *b, size_t size, uint64_t *ret_addr);
 size_t hold_batch_add(struct hold_batch *b, int64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3);
 /* Make the calls. Return: 0 or -errno with @e; what each call said is in calls[].ret. */
 int hold_batch_run(struct hold_batch *b, struct cr_err *e);
+/* Of several threads side by side. Their scratch memory must not overlap. Return: 0, or -errno with @e: of the first
+ * that failed. */
+int hold_batch_run_many(struct hold_batch *const *b, size_t n, struct cr_err *e);
 
 #endif
