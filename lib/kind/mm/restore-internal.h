@@ -12,6 +12,8 @@ bool mm_is_private(const VmaEntry *v);
 long mm_find(const MmEntry *mm, size_t *hint, uint64_t addr);
 /* Fill @s->mm from pagemap-PID.img and pages-N.img. */
 int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *vdso, struct cr_err *e);
+/* Are two vdsos the same but for notes and names? Both buffers are changed. */
+bool mm_same_vdso(uint8_t *a, uint8_t *b, size_t len);
 /* Fill a shared segment that is mapped at @at. */
 int mm_fill_segment(struct rst *r, const struct mm_seg *seg, void *at, uint64_t *ret_pages, struct cr_err *e);
 

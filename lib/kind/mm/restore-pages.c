@@ -217,20 +217,19 @@ static int compare_run(struct filler *f, uint8_t *at, uint64_t len, struct cr_er
 /* The dumped code of the vdso must be ours, as ours is what the task gets. */
 static int compare_vdso(struct filler *f, const VmaEntry *v, uint64_t addr, uint64_t len, struct cr_err *e)
 {
-	uint64_t own = f->vdso->start + f->vdso->len - (v->end - addr);
-	uint8_t page[MM_PAGE];
+	_cleanup_free_ uint8_t *dumped = malloc(len), *own = malloc(len);
 	int err;
 
-	if (v->end - v->start > f->vdso->len)
-		return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso", "it is larger than this kernel's");
-	for (uint64_t o = 0; o < len; o += MM_PAGE) {
-		err = pread_full(f->fd, page, MM_PAGE, f->off + (off_t)o);
-		if (err)
-			return short_pages(f, err, e);
-		if (memcmp(page, (void *)(own + o), MM_PAGE))
-			return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso",
-					  "the code that the kernel gave to the task differs from this kernel's");
-	}
+	if (!dumped || !own)
+		return cr_err_nomem(e);
+	if (len > f->vdso->len || addr != v->start || len != v->end - v->start)
+		return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso", "it is not dumped as a whole, or larger than this kernel's");
+	err = pread_full(f->fd, dumped, len, f->off);
+	if (err)
+		return short_pages(f, err, e);
+	memcpy(own, (void *)(f->vdso->start + f->vdso->len - len), len);
+	if (!mm_same_vdso(dumped, own, len))
+		return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso", "the code that the kernel gave to the task differs from this kernel's");
 	return 0;
 }
 
