@@ -355,6 +355,7 @@ void task_run(struct restore *x, int k, pid_t parent)
 	struct plan_task *t;
 
 	x->me = k;
+	x->mm_done = false; /* what x->mm says is our creator's */
 	t = me(x);
 	bind_to_parent(x, parent);
 	if (t->state != PLAN_HELPER)
