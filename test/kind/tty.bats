@@ -1,0 +1,43 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Terminals: rows F1, F3, F5.
+load ../lib
+
+# In a terminal of script(1): the job of a shell, dumped from outside.
+start_in_terminal()
+{
+	mkdir -p "$DIR"
+	(cd "$DIR" && exec script -qec "sh -c 'echo \$\$ >pid; exec $VICTIMS/tty out.txt'" typescript </dev/null >/dev/null 2>&1 3>&-) &
+	SCRIPT=$!
+	wait_for 10 has_line "$DIR/out.txt" ready
+	PID=$(fact pid)
+}
+
+@test "tty: refused without --shell-job (F1, F3)" {
+	requires_command script
+	start_in_terminal
+	unharmed_begin
+	refused_dump terminal
+	unharmed_end
+	: >"$DIR/go"
+	wait_for 10 has_line "$DIR/out.txt" "done"
+	wait "$SCRIPT"
+}
+
+@test "tty: a job of a shell goes on in the terminal of the restore (F5)" {
+	requires_command script
+	start_in_terminal
+	dump --shell-job
+	wait "$SCRIPT" || true
+	refused terminal "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
+	rm "$WORK/restore.log"
+	run setsid "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log --shell-job </dev/null
+	[ "$status" = 1 ]
+	grep -qF '[terminal-missing]' "$WORK/restore.log" || [[ $output == *'[terminal-missing]'* ]]
+	rm -f "$WORK/restore.log"
+	: >"$DIR/go"
+	script -qec "$CRIU restore -D $IMG -W $WORK -o restore.log --shell-job" "$T/second" </dev/null >/dev/null 2>&1 3>&-
+	wait_for 10 has_line "$DIR/out.txt" "done"
+	! grep FAIL "$DIR/out.txt"
+	grep -q 'written to the terminal' "$T/second"
+}
