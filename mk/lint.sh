@@ -93,7 +93,7 @@ cppcheck_run()
 	cppcheck --quiet --error-exitcode=1 -j "$jobs" --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --suppress=unmatchedSuppression --suppressions-list=mk/cppcheck.suppressions \
 		-D_GNU_SOURCE -D__x86_64__ -D__linux__ -UAF_VSOCK -DCR_VERSION='"x"' \
-		'-Djson_array_foreach(a,i,v)=for (i = 0; i < json_array_size(a) && (v = json_array_get(a, i)); i++)' -Ilib/common -Ilib -Iproto lib tools 2>&1
+		--library=mk/cppcheck.cfg -Ilib/common -Ilib -Iproto lib tools 2>&1
 }
 
 tidy()

@@ -81,10 +81,11 @@ static int magic(struct parse *p, const struct json *v)
 static int value(struct parse *p, enum json_kind kind, bool truth, const void *text, size_t len)
 {
 	struct json *v = arena_alloc(&p->arena, sizeof(*v) + len + 1);
-	char *copy = (char *)(v + 1);
+	char *copy;
 
 	if (!v)
 		return stop(p, cr_err_nomem(p->e));
+	copy = (char *)(v + 1);
 	if (len)
 		memcpy(copy, text, len);
 	*v = (struct json){ .kind = kind, .truth = truth, .line = line_now(p), .key = p->key, .text = copy, .len = len };

@@ -45,7 +45,7 @@ static char *make_label(struct arena *a, pid_t pid, const char *name)
 	char buf[64], clean[32];
 	size_t i;
 
-	for (i = 0; name[i] && i < sizeof(clean) - 1; i++)
+	for (i = 0; i < sizeof(clean) - 1 && name[i]; i++)
 		clean[i] = (unsigned char)name[i] < ' ' || name[i] == 0x7f ? '?' : name[i];
 	clean[i] = 0;
 	snprintf(buf, sizeof(buf), "task %d (%s)", pid, clean);
