@@ -210,12 +210,16 @@ static int fetch(struct rst *r, struct file_desc *d, struct cr_err *e)
 
 int files_from_main(struct rst *r, int fd, struct cr_err *e)
 {
-	int ret;
+	_cleanup_close_ int own = -1;
+	int ret, pidfd = r->main_pidfd;
 
+	/* A task that has its descriptors from another one keeps none for us. */
+	if (pidfd < 0 && getpid() != r->main_pid)
+		pidfd = own = syscall(SYS_pidfd_open, r->main_pid, 0);
 	if (getpid() == r->main_pid)
 		ret = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	else
-		ret = syscall(SYS_pidfd_getfd, r->main_pidfd, fd, 0);
+		ret = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 	return ret < 0 ? cr_err_set(e, CR_E_SYSTEM, errno, "main process", "descriptor %d cannot be taken", fd) : ret;
 }
 
