@@ -74,7 +74,7 @@ static bool device(const char *s, struct proc_mount *m)
 int proc_mountinfo_next(char **text, struct proc_mount *ret)
 {
 	struct proc_mount m = { 0 };
-	char *p = *text, *nl, *sep;
+	char *p = *text, *nl;
 
 	if (!*p)
 		return 0;
@@ -89,11 +89,11 @@ int proc_mountinfo_next(char **text, struct proc_mount *ret)
 	/* Optional tags end with a lone hyphen. */
 	if (p[0] == '-' && p[1] == ' ') {
 		m.tags = p + 1;
-		sep = p;
 		p += 2;
 		*m.tags = 0;
 	} else {
-		sep = strstr(p, " - ");
+		char *sep = strstr(p, " - ");
+
 		if (!sep)
 			return -EINVAL;
 		m.tags = p;

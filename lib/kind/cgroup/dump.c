@@ -126,17 +126,12 @@ static CgControllerEntry *controller(struct cg_run *r, CgroupEntry *ce, const ch
 	CgControllerEntry *c;
 	char *copy, *word;
 
+	/* The first name is enough: a controller is in one hierarchy only. */
 	for (size_t i = 0; i < ce->n_controllers; i++) {
-		size_t k = 0, len = 0;
+		size_t len = strlen(ce->controllers[i]->cnames[0]);
 
-		for (; k < ce->controllers[i]->n_cnames; k++) {
-			len = strlen(ce->controllers[i]->cnames[k]);
-			if (strncmp(names, ce->controllers[i]->cnames[k], len))
-				break;
-			/* The first name is enough: a controller is in one hierarchy only. */
-			if (!names[len] || names[len] == ',')
-				return ce->controllers[i];
-		}
+		if (!strncmp(names, ce->controllers[i]->cnames[0], len) && (!names[len] || names[len] == ','))
+			return ce->controllers[i];
 	}
 	c = arena_alloc(r->a, sizeof(*c));
 	copy = arena_strdup(r->a, names);
