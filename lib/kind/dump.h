@@ -64,6 +64,8 @@ struct dump_hook {
 	const char *why_here;
 };
 
+struct fd_ahead; /* lib/kind/file */
+
 /* A descriptor as seen without touching the description. */
 struct fd_look {
 	const struct dump_task *task;
@@ -76,6 +78,7 @@ struct fd_look {
 	uint64_t pos;
 	int mnt_id;
 	int lfd;		/* our copy of the description (pidfd_getfd, or O_PATH when fd is -1) */
+	const struct fd_ahead *ahead; /* the file engine's own; NULL: nothing was looked at ahead */
 	const char *path;	/* fd -1: where below /proc/PID it was found ("exe", "map_files/..."); else NULL */
 	struct arena *scratch;	/* memory for the entry: it lives until the entry is written */
 };

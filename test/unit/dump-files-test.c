@@ -55,7 +55,7 @@ struct run {
 	FileEntry **files;
 	FdinfoEntry **fds;
 	ssize_t nr_files, nr_fds;
-	double ms; /* CPU time of the dump */
+	double ms; /* of the dump */
 };
 
 /* A child that has descriptors 0 to 2 on /dev/null and what @make opens; it sleeps when @make is through. */
@@ -98,7 +98,7 @@ static double now_ms(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1e3 + ts.tv_nsec / 1e6;
 }
 
@@ -521,7 +521,7 @@ static void test_many(void)
 
 	start(&r, make_many);
 	ok(dump_child(&r) == 0 && r.nr_fds == MANY + 3, "%d descriptors", MANY);
-	printf("# %.1f ms of CPU\n", r.ms);
+	printf("# %.1f ms\n", r.ms);
 	end(&r);
 }
 

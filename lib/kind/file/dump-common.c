@@ -101,9 +101,14 @@ int dump_fown(struct dump *d, const struct fd_look *l, FownEntry **ret, struct c
 	/* An O_PATH description has no owner, and a mapping's file none that anyone could ask for. */
 	if (l->fd < 0 || (l->flags & O_PATH))
 		return 0;
-	sig = fcntl(l->lfd, F_GETSIG);
-	if (sig < 0 || fcntl(l->lfd, F_GETOWN_EX, &owner) < 0)
-		return dump_failed(l, errno, "fcntl(F_GETSIG, F_GETOWN_EX)", e);
+	if (l->ahead && l->ahead->owner_known) {
+		sig = l->ahead->sig;
+		owner = (struct f_owner_ex){ l->ahead->owner_type, l->ahead->owner };
+	} else {
+		sig = fcntl(l->lfd, F_GETSIG);
+		if (sig < 0 || fcntl(l->lfd, F_GETOWN_EX, &owner) < 0)
+			return dump_failed(l, errno, "fcntl(F_GETSIG, F_GETOWN_EX)", e);
+	}
 	fown->signum = sig;
 	if (!owner.pid)
 		return 0;

@@ -32,6 +32,53 @@ struct share {
 struct share_node *share_find(struct share *s, uint64_t key, pid_t pid, int fd, bool *ret_new, int *err);
 void share_free(struct share *s);
 
+/* What could be the same description: see dump-share.c. */
+uint64_t share_key(const struct fd_look *l);
+/* Is there any description with this key? For threads that run side by side while nothing is added. */
+bool share_has(const struct share *s, uint64_t key);
+
+/* ---- looking at descriptors: dump-look.c ---- */
+
+/* What was found out ahead, with more threads than one; see fd_look.ahead. */
+struct fd_ahead {
+	bool name_good; /* the link leads to the inode */
+	bool owner_known;
+	int sig, owner_type;
+	pid_t owner;
+};
+
+struct look_slot {
+	struct fd_look look;
+	struct fd_ahead ahead;
+	const char *lock; /* in look.fdinfo: the first lock: line, or NULL */
+	bool more;	  /* link and ahead are filled */
+	int err;	  /* errno of what failed, with its name */
+	const char *call;
+};
+
+struct look_table {
+	const struct dump_task *task;
+	int dir; /* fdinfo */
+	int *fds;
+	size_t n, next;
+};
+
+struct looker;
+/* List the numbers of a task's table. Return: 0 or -errno. */
+int look_begin(const struct dump_task *t, struct look_table *ret);
+void look_end(struct look_table *t);
+/*
+ * Look at the next descriptors. The caller closes the lfd of each.
+ * @ret: valid until the next call
+ * Return: how many; 0: that was all; -ENOMEM
+ */
+ssize_t look_next(struct file_ids *f, struct look_table *t, struct look_slot **ret);
+/* The rest, where look_next() thought that it would not be needed. */
+int look_more(struct file_ids *f, struct look_slot *s, struct cr_err *e);
+void look_free(struct looker *l);
+/* Does @name lead to the inode of @st? */
+bool look_leads_to(const char *name, const struct stat *st);
+
 struct path_file; /* a file without a descriptor: dump-path.c */
 struct memfd_inode;
 struct ghost;
@@ -46,10 +93,8 @@ struct file_ids {
 	uint32_t next_id;
 	struct share share;
 	struct arena scratch;
-	char *fdinfo; /* text of one fdinfo, NUL-terminated */
-	size_t fdinfo_size;
-	char *link;  /* DUMP_LINK */
-	int self_fd; /* /proc/self/fd */
+	struct looker *looker;
+	char *link; /* DUMP_LINK */
 	struct open_image images[DUMP_IMAGES_MAX];
 	unsigned nr_images;
 	void *kind_state[DUMP_KINDS_MAX]; /* by position in dump_fd_order */

@@ -142,13 +142,6 @@ static bool cut_deleted(char *name)
 	return true;
 }
 
-static bool leads_to(const char *name, const struct stat *st)
-{
-	struct stat now;
-
-	return lstat(name, &now) == 0 && now.st_dev == st->st_dev && now.st_ino == st->st_ino;
-}
-
 /* "/proc/12/maps": of a task, which may not exist, or be another one, when the file is opened again. */
 static bool proc_of_task(struct dump *d, const struct fd_look *l)
 {
@@ -172,7 +165,7 @@ static int check_name(struct dump *d, const struct fd_look *l, struct cr_err *e)
 	if (proc_of_task(d, l))
 		return dump_refuse(l, e, CR_E_UNSUPPORTED,
 				   "entries of /proc that belong to a task are not supported yet");
-	if (leads_to(name, &l->st))
+	if (l->ahead ? l->ahead->name_good : look_leads_to(name, &l->st))
 		return 0;
 	if (l->st.st_nlink > 0) {
 		if (strstr(name, " (deleted)"))

@@ -78,6 +78,19 @@ static uint32_t *root_of(struct share *s, uint64_t key)
 	return &s->roots[at];
 }
 
+uint64_t share_key(const struct fd_look *l)
+{
+	uint64_t key = mix64(l->st.st_ino);
+
+	key = mix64(key ^ (uint64_t)l->st.st_dev);
+	return mix64(key ^ l->flags);
+}
+
+bool share_has(const struct share *s, uint64_t key)
+{
+	return s->size && *root_of((struct share *)s, key);
+}
+
 struct share_node *share_find(struct share *s, uint64_t key, pid_t pid, int fd, bool *ret_new, int *err)
 {
 	uint32_t *root, at, parent = 0, fresh;

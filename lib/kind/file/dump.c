@@ -14,18 +14,13 @@
  */
 #include "kind/file/dump-internal.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "kind/file/dump.h"
-#include "proc/fdinfo.h"
 
 #include "fdinfo.pb-c.h"
 
@@ -40,11 +35,8 @@ struct file_ids *file_ids_get(struct dump *d)
 		return NULL;
 	f->next_id = 1;
 	f->memfds_end = &f->memfds;
-	f->fdinfo_size = 4096;
-	f->fdinfo = malloc(f->fdinfo_size);
 	f->link = malloc(DUMP_LINK);
-	f->self_fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (!f->fdinfo || !f->link || f->self_fd < 0)
+	if (!f->link)
 		return NULL;
 	d->files = f;
 	return f;
@@ -60,11 +52,10 @@ void dump_files_free(struct dump *d)
 		img_abandon(&f->images[i].w);
 	share_free(&f->share);
 	arena_free(&f->scratch);
-	free(f->fdinfo);
+	look_free(f->looker);
 	free(f->link);
 	free(f->paths);
 	free(f->needs);
-	fd_close(f->self_fd);
 	d->files = NULL;
 }
 
@@ -110,80 +101,6 @@ void **dump_kind_state(struct dump *d, const struct fd_dump_ops *ops)
 	return &d->files->kind_state[i];
 }
 
-/* The whole text of /proc/PID/fdinfo/N: that of an epoll has a line for each target. Return: 0 or -errno. */
-static int read_fdinfo(struct file_ids *f, int dir, const char *name)
-{
-	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	size_t len = 0;
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		ssize_t n = read(fd, f->fdinfo + len, f->fdinfo_size - 1 - len);
-		char *more;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		len += n;
-		/* Short texts come whole: the second read() of 10,000 descriptors would cost 5 ms. */
-		if (n == 0 || (len < 1024 && f->fdinfo_size - len > 2048))
-			break;
-		if (f->fdinfo_size - len > 1024)
-			continue;
-		if (f->fdinfo_size > (64 << 20))
-			return -EFBIG;
-		more = realloc(f->fdinfo, f->fdinfo_size * 2);
-		if (!more)
-			return -ENOMEM;
-		f->fdinfo = more;
-		f->fdinfo_size *= 2;
-	}
-	f->fdinfo[len] = 0;
-	return 0;
-}
-
-/* Where the description leads: the text of /proc/self/fd/N. */
-static int read_link(struct file_ids *f, struct fd_look *l)
-{
-	char name[16];
-	ssize_t n;
-
-	snprintf(name, sizeof(name), "%d", l->lfd);
-	n = readlink_at(f->self_fd, name, f->link, DUMP_LINK);
-	l->link = f->link;
-	if (n < 0)
-		f->link[0] = 0;
-	return n < 0 ? n : 0;
-}
-
-/* Take a copy and look at it. */
-static int look(struct dump *d, struct fd_look *l, int fdinfo_dir, const char *name, struct cr_err *e)
-{
-	struct file_ids *f = d->files;
-	struct fdinfo info;
-	int ret;
-
-	l->link = (char *)"";
-	l->lfd = syscall(SYS_pidfd_getfd, l->task->pidfd, l->fd, 0);
-	if (l->lfd < 0)
-		return dump_failed(l, errno, "pidfd_getfd", e);
-	if (fstat(l->lfd, &l->st) < 0)
-		return dump_failed(l, errno, "fstat", e);
-	ret = read_fdinfo(f, fdinfo_dir, name);
-	if (!ret)
-		ret = fdinfo_parse(f->fdinfo, &info);
-	if (ret < 0)
-		return dump_failed(l, -ret, "its fdinfo", e);
-	l->fdinfo = f->fdinfo;
-	l->flags = info.flags & ~(uint32_t)O_CLOEXEC;
-	l->cloexec = info.flags & O_CLOEXEC;
-	l->pos = info.pos;
-	l->mnt_id = info.mnt_id;
-	return 0;
-}
-
 static int refuse_lock(const struct fd_look *l, const char *lock, struct cr_err *e)
 {
 	char kind[16] = "lock";
@@ -194,18 +111,15 @@ static int refuse_lock(const struct fd_look *l, const char *lock, struct cr_err 
 }
 
 /* A description that was not seen before: let its kind write the entry. Return: 0, -errno (refused, or worse). */
-static int dump_new(struct dump *d, struct fd_look *l, uint32_t id, uint32_t *ret_type, struct cr_err *e)
+static int dump_new(struct dump *d, const struct look_slot *s, uint32_t id, uint32_t *ret_type, struct cr_err *e)
 {
+	const struct fd_look *l = &s->look;
 	const struct fd_dump_ops *const *ops = dump_fd_order;
 	FileEntry fe = FILE_ENTRY__INIT;
-	struct fdinfo info;
 	int ret;
 
-	ret = read_link(d->files, l);
-	if (ret < 0)
-		return dump_failed(l, -ret, "readlink", e);
-	if (fdinfo_parse(l->fdinfo, &info) == 0 && info.locked)
-		return refuse_lock(l, info.lock, e);
+	if (s->lock)
+		return refuse_lock(l, s->lock, e);
 	while (*ops && !(*ops)->match(l))
 		ops++;
 	if (!*ops)
@@ -220,46 +134,48 @@ static int dump_new(struct dump *d, struct fd_look *l, uint32_t id, uint32_t *re
 	return dump_put_file(d, &fe, e);
 }
 
-/* What could be the same description: see dump-share.c. */
-static uint64_t share_key(const struct fd_look *l)
+/* A description that has no id yet: it gets one and an entry, or is refused (id 0). */
+static int dump_fresh(struct dump *d, struct look_slot *s, uint32_t index, struct cr_err *e)
 {
-	uint64_t key = mix64(l->st.st_ino);
+	uint32_t id = dump_new_id(d), type = 0;
+	struct cr_err why = { 0 };
+	struct share_node *node;
+	int ret = look_more(d->files, s, &why);
 
-	key = mix64(key ^ (uint64_t)l->st.st_dev);
-	return mix64(key ^ l->flags);
+	if (!ret)
+		ret = dump_new(d, s, id, &type, &why);
+	arena_reset(&d->files->scratch);
+	if (ret < 0 && cr_code_exit(why.code) != CR_REFUSED) {
+		*e = why;
+		return ret;
+	}
+	node = &d->files->share.nodes[index];
+	node->id = ret < 0 ? 0 : id;
+	node->type = type;
+	return ret < 0 && cr_report_add(d->refusals, &why) < 0 ? cr_err_nomem(e) : 0;
 }
 
 /* One number of a table. */
-static int dump_fd(struct dump *d, struct fd_look *l, int fdinfo_dir, const char *name, struct img_writer *w,
-		   struct cr_err *e)
+static int dump_fd(struct dump *d, struct look_slot *s, struct img_writer *w, struct cr_err *e)
 {
+	const struct fd_look *l = &s->look;
 	FdinfoEntry row = FDINFO_ENTRY__INIT;
 	struct share_node *node;
-	struct cr_err why = { 0 };
-	uint32_t index, type = 0, id;
+	uint32_t index;
 	bool fresh;
 	int ret;
 
-	ret = look(d, l, fdinfo_dir, name, e);
-	if (ret < 0)
-		return ret;
+	if (s->err)
+		return dump_failed(l, s->err, s->call, e);
 	node = share_find(&d->files->share, share_key(l), l->task->pid, l->fd, &fresh, &ret);
 	if (!node)
 		return dump_failed(l, -ret, "kcmp", e);
+	index = node - d->files->share.nodes;
 	if (fresh) {
-		index = node - d->files->share.nodes;
-		id = dump_new_id(d);
-		ret = dump_new(d, l, id, &type, &why);
-		arena_reset(&d->files->scratch);
-		if (ret < 0 && cr_code_exit(why.code) != CR_REFUSED) {
-			*e = why;
+		ret = dump_fresh(d, s, index, e);
+		if (ret < 0)
 			return ret;
-		}
 		node = &d->files->share.nodes[index];
-		node->id = ret < 0 ? 0 : id;
-		node->type = type;
-		if (ret < 0 && cr_report_add(d->refusals, &why) < 0)
-			return cr_err_nomem(e);
 	}
 	if (!node->id)
 		return 0;
@@ -270,55 +186,42 @@ static int dump_fd(struct dump *d, struct fd_look *l, int fdinfo_dir, const char
 	return img_put(w, &row, e);
 }
 
-/* A number, or -1 for "." and "..". */
-static int fd_number(const char *name)
+static int dump_rows(struct dump *d, const struct dump_task *t, struct look_table *table, struct img_writer *w,
+		     struct cr_err *e)
 {
-	char *end;
-	unsigned long n;
+	struct look_slot *slots;
+	ssize_t n;
+	int ret = 0;
 
-	if (*name < '0' || *name > '9')
-		return -1;
-	n = strtoul(name, &end, 10);
-	return *end || n > INT32_MAX ? -1 : (int)n;
+	while (!ret && (n = look_next(d->files, table, &slots)) > 0)
+		for (ssize_t i = 0; i < n; i++) {
+			if (!ret)
+				ret = dump_fd(d, &slots[i], w, e);
+			fd_close(slots[i].look.lfd);
+		}
+	return ret;
 }
 
 /* All descriptors of one table, through the first task that has it. */
 static int dump_table(struct dump *d, const struct dump_task *t, struct cr_err *e)
 {
-	_cleanup_close_ int fdinfo_dir = openat(t->proc, "fdinfo", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int fd_dir = openat(t->proc, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
-	struct fd_look l = { .task = t, .scratch = &d->files->scratch };
-	DIR *dir = fd_dir < 0 ? NULL : fdopendir(fd_dir);
+	struct fd_look l = { .task = t, .fd = -1, .lfd = -1 };
+	struct look_table table;
+	char name[IMG_NAME_MAX];
 	struct img_writer w;
-	struct dirent *de;
+	int ret = look_begin(t, &table);
 
-	l.fd = -1;
-	if (!dir || fdinfo_dir < 0) {
-		ret = dump_failed(&l, errno, "its descriptors", e);
-		if (dir)
-			closedir(dir);
-		else
-			fd_close(fd_dir);
-		return ret;
-	}
+	if (ret < 0)
+		return dump_failed(&l, -ret, "its descriptors", e);
 	ret = img_create(d->img, IMG_FDINFO, t->files_id, &w, e);
-	while (!ret && (de = readdir(dir))) {
-		l.fd = fd_number(de->d_name);
-		if (l.fd < 0)
-			continue;
-		l.lfd = -1;
-		ret = dump_fd(d, &l, fdinfo_dir, de->d_name, &w, e);
-		fd_close(l.lfd);
-	}
-	closedir(dir);
+	if (!ret)
+		ret = dump_rows(d, t, &table, &w, e);
 	if (!ret)
 		ret = img_finish(&w, e);
-	if (!ret) {
-		char name[IMG_NAME_MAX];
-
+	if (!ret)
 		stage_wrote(d->facts, img_name(IMG_FDINFO, t->files_id, name), w.bytes);
-	}
 	img_abandon(&w);
+	look_end(&table);
 	return ret;
 }
 
