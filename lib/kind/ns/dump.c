@@ -36,7 +36,7 @@ static const struct {
 	const char *link, *name;
 } types[] = {
 	{ DNS_PID, "ns/pid", "pid" },	 { DNS_NET, "ns/net", "network" },	{ DNS_IPC, "ns/ipc", "ipc" },
-	{ DNS_UTS, "ns/uts", "uts" },	 { DNS_TIME, "ns/time", "time" },	{ DNS_MNT, "ns/mnt", "mount" },
+	{ DNS_UTS, "ns/uts", "uts" },	 { DNS_TIME, "ns/time", "time" },	{ DNS_MNT, "ns/mnt", "mount (mnt)" },
 	{ DNS_USER, "ns/user", "user" }, { DNS_CGROUP, "ns/cgroup", "cgroup" },
 };
 enum { NR_TYPES = sizeof(types) / sizeof(types[0]) };
