@@ -15,6 +15,7 @@
 #include "blob/prog.h"
 #include "kind/restore.h"
 
+struct CgroupEntry;
 struct CoreEntry;
 struct CredsEntry;
 struct SeccompEntry;
@@ -58,7 +59,22 @@ int seccomp_check(const struct ThreadCoreEntry *th, const struct SeccompEntry *s
 int sig_check(const struct CoreEntry *core, const char *who, struct cr_err *e);
 int sched_check(const struct ThreadCoreEntry *th, const char *who, struct cr_err *e);
 
+/*
+ * Where the cgroups of these sets are. @own: the set that the dump itself was in: nothing to do for it.
+ * @ret: NULL: nobody has to move
+ */
+struct cgroup_plan;
+int cgroup_plan_load(struct rst *r, const struct CgroupEntry *ce, uint32_t own, const uint32_t *ids, size_t n,
+		     struct cgroup_plan **ret, struct cr_err *e);
+/* Read extra.json. @known: is there such a thread? */
+struct extra_plan;
+int extra_plan_load(struct rst *r, bool (*known)(void *arg, pid_t tid), void *arg, struct extra_plan **ret, struct cr_err *e);
+
 /* ---- in the task's C code ---- */
+/* Move the calling task from one set to another. @p: NULL: nothing to do */
+int cgroup_enter(const struct cgroup_plan *p, uint32_t from, uint32_t to, struct cr_err *e);
+/* coredump_filter and autogroup, files of /proc. */
+int extra_restore_process(const struct extra_plan *p, pid_t pid, bool session_leader, struct cr_err *e);
 /* oom_score_adj and loginuid, files of /proc that only root may write. */
 int task_restore_proc(const struct rst_own *own, const struct TaskCoreEntry *tc, struct cr_err *e);
 
@@ -74,6 +90,8 @@ void sig_emit_shared(struct rst_prog *p, pid_t pid, const struct TaskCoreEntry *
 void sig_emit_thread(struct rst_prog *p, pid_t pid, pid_t tid, const struct ThreadCoreEntry *th);
 void rseq_emit(struct rst_prog *p, const struct ThreadCoreEntry *th);
 void sched_emit(struct rst_prog *p, const struct rst_own *own, const struct ThreadCoreEntry *th);
+/* Affinity, I/O priority, timer slack. */
+void extra_emit(struct rst_prog *p, const struct extra_plan *x, pid_t tid);
 /* Interval and POSIX timers: all threads exist, the process is about to run. */
 void timer_emit(struct rst_prog *p, const struct TaskCoreEntry *tc);
 /* The filters from the oldest on; while they are suspended (PTRACE_O_SUSPEND_SECCOMP) and the thread is still privileged. */

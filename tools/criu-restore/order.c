@@ -8,13 +8,48 @@
 
 #include "core.pb-c.h"
 #include "creds.pb-c.h"
+#include "inventory.pb-c.h"
 #include "mm.pb-c.h"
 #include "restore.h"
 
-int order_check(const struct restore *x, struct cr_err *e)
+uint32_t order_cg_set(const struct restore *x, const struct plan_task *t)
+{
+	const CoreEntry *core = t->core;
+
+	if (core && core->thread_core && core->thread_core->has_cg_set)
+		return core->thread_core->cg_set;
+	if (core && core->tc && core->tc->has_cg_set)
+		return core->tc->cg_set;
+	return x->plan.inventory->root_cg_set;
+}
+
+static bool known_thread(void *arg, pid_t tid)
+{
+	const struct restore *x = arg;
+
+	return plan_find(&x->plan, tid) != PLAN_NONE;
+}
+
+/* What is read once for all tasks. */
+static int load_common(struct restore *x, struct cr_err *e)
 {
 	const struct plan *p = &x->plan;
-	int err = 0;
+	uint32_t *sets = arena_calloc(&x->arena, p->nr_images, sizeof(*sets));
+	int err;
+
+	if (!sets)
+		return cr_err_nomem(e);
+	for (size_t i = 0; i < p->nr_images; i++)
+		sets[i] = p->tasks[i].state == PLAN_ZOMBIE ? p->inventory->root_cg_set : order_cg_set(x, &p->tasks[i]);
+	x->cg_set = p->inventory->root_cg_set;
+	err = cgroup_plan_load(&x->rst, p->cgroup, p->inventory->root_cg_set, sets, p->nr_images, &x->cgroups, e);
+	return err ? err : extra_plan_load(&x->rst, known_thread, x, &x->extra, e);
+}
+
+int order_check(struct restore *x, struct cr_err *e)
+{
+	const struct plan *p = &x->plan;
+	int err = load_common(x, e);
 
 	for (size_t i = 0; !err && i < p->nr_images; i++) {
 		const struct plan_task *t = &p->tasks[i];
@@ -49,6 +84,7 @@ static void thread_early(struct rst_prog *p, const struct restore *x, const stru
 	task_emit_thread(p, th->core, tc->comm ? tc->comm : t->comm);
 	rseq_emit(p, tc);
 	sched_emit(p, &x->own, tc);
+	extra_emit(p, x->extra, th->tid);
 	sig_emit_thread(p, t->pid, th->tid, tc); /* queued signals: handlers are set by then */
 }
 

@@ -32,6 +32,9 @@ struct restore {
 	struct cr_opts opts;
 	struct plan plan;
 	struct rst_own own;
+	struct cgroup_plan *cgroups;
+	struct extra_plan *extra;
+	uint32_t cg_set; /* cgroups that the calling process is in */
 	struct mm_vdso vdso;
 	struct mm_segs segs;
 	struct xsave_layout xsave;
@@ -62,7 +65,9 @@ void tree_kill(struct restore *x);
 __attribute__((noreturn)) void task_run(struct restore *x, int k, pid_t parent);
 
 /* ---- order.c: which kind is asked when ---- */
-int order_check(const struct restore *x, struct cr_err *e);
+int order_check(struct restore *x, struct cr_err *e);
+/* The set of cgroups of a task. */
+uint32_t order_cg_set(const struct restore *x, const struct plan_task *t);
 /* The program of the blob. @park: address to park the vdso at. @fs: descriptors of root and cwd, -1: nothing to do */
 int order_program(const struct restore *x, const struct plan_task *t, uint64_t area, uint64_t area_len, uint64_t park, int exe_fd,
 		  const int fs[2], uint64_t stacks, struct rst_prog *p, struct cr_err *e);

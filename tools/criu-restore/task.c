@@ -328,6 +328,7 @@ static void live(struct restore *x, struct cr_err *e)
 	exe = files_open_id(&x->rst, t->mm->exe_file_id, O_RDONLY, e);
 	check(x, exe < 0 ? exe : 0, e);
 	check(x, task_restore_proc(&x->own, t->core->tc, e), e);
+	check(x, extra_restore_process(x->extra, t->pid, t->sid == t->pid, e), e);
 	log_debug("descriptors are in place; entering the restorer");
 	if (t->files_first == x->me) {
 		x->rst.img = fd_close(x->rst.img);
@@ -362,6 +363,10 @@ void task_run(struct restore *x, int k, pid_t parent)
 		open_own_log(x);
 	if (t->core && t->core->tc && t->core->tc->child_subreaper)
 		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	if (t->state == PLAN_LIVE || t->state == PLAN_STOPPED) {
+		check(x, cgroup_enter(x->cgroups, x->cg_set, order_cg_set(x, t), &e), &e);
+		x->cg_set = order_cg_set(x, t);
+	}
 	sessions(x, &e);
 	meet(x, STAGE_CREATED);
 	if (t->state == PLAN_HELPER) {
