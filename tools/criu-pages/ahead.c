@@ -13,23 +13,22 @@
 
 enum { AHEAD_MIN_KIB = 8 << 10 }; /* less is written in a few milliseconds */
 
-void ahead_begin(int img, pid_t root, struct img_writer *w)
+int ahead_begin(int img, pid_t root)
 {
-	_cleanup_close_ int proc = open_proc_pid(root);
+	_cleanup_close_ int proc = open_proc_pid(root), fd = -1;
 	struct proc_status st;
 	struct statvfs fs;
 	char text[4096];
 	uint64_t bytes;
 	int err;
 
-	*w = (struct img_writer){ .fd = -1 };
 	err = proc < 0 ? proc : proc_status_read(proc, "status", text, sizeof(text), &st);
 	if (err || st.rss_anon < AHEAD_MIN_KIB || fstatvfs(img, &fs))
-		return;
+		return -1;
 	bytes = st.rss_anon << 10;
 	/* It is a guess: never the reason why a file system is full. */
-	if (bytes > (uint64_t)fs.f_bavail * fs.f_frsize / 2 || img_create(img, IMG_PAGES, 1, w, NULL))
-		return;
-	if (fallocate(w->fd, 0, 0, (off_t)bytes) && ftruncate(w->fd, 0))
-		img_abandon(w);
+	if (bytes > (uint64_t)fs.f_bavail * fs.f_frsize / 2)
+		return -1;
+	fd = openat(img, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	return fd < 0 || fallocate(fd, 0, 0, (off_t)bytes) ? -1 : TAKE_FD(fd);
 }

@@ -3,13 +3,13 @@
  * Theory of operation.
  *
  * Writing is bounded by the allocation of pages in the target file, and the kernel lets one thread at a time write to a
- * file (inode lock); reading the task is bounded by the copy. So the caller reads chunks and a second thread writes them.
- * 1 GiB to tmpfs, measured here: @FIGURES@
- * Nothing is ever written in the task's name, so its limits, its memory cgroup and its seccomp filters are not concerned.
- * A chunk is 256 KiB: it stays in the cache between the two copies; larger ones were no faster.
+ * file (inode lock); reading the task is bounded by the copy. So the caller reads chunks and a second thread writes
+ * them. 1 GiB to tmpfs, measured here: @FIGURES@ Nothing is ever written in the task's name, so its limits, its memory
+ * cgroup and its seccomp filters are not concerned. A chunk is 256 KiB: it stays in the cache between the two copies;
+ * larger ones were no faster.
  *
- * One process_vm_readv() gathers up to 64 ranges into a chunk. The second thread is started when all chunks are full for the
- * first time, so that small tasks do not pay for it; without it, the caller writes too.
+ * One process_vm_readv() gathers up to 64 ranges into a chunk. The second thread is started when all chunks are full
+ * for the first time, so that small tasks do not pay for it; without it, the caller writes too.
  */
 #include "copy.h"
 
@@ -102,7 +102,8 @@ static int read_task(const struct chunk *k, struct cr_err *e)
 	ssize_t n;
 
 	for (unsigned i = 0; i < k->nr; i++)
-		there[i] = (struct iovec){ (void *)(uintptr_t)k->range[i].addr, k->range[i].len }; /* NOLINT: of the task */
+		there[i] = (struct iovec){ (void *)(uintptr_t)k->range[i].addr,
+					   k->range[i].len }; /* NOLINT: of the task */
 	n = process_vm_readv(k->src->pid, &here, 1, there, k->nr, 0);
 	if (n == (ssize_t)k->len)
 		return 0;
@@ -134,7 +135,8 @@ static int write_chunk(const struct chunk *k, struct cr_err *e)
 			  k->dst->name, "cannot be written");
 }
 
-/* Write the oldest chunk. Called and returns with the lock held; there is one. After a failure the ring is only emptied. */
+/* Write the oldest chunk. Called and returns with the lock held; there is one. After a failure the ring is only
+ * emptied. */
 static void write_one(struct copier *c)
 {
 	const struct chunk *k = &c->ring[c->head];

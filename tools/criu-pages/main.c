@@ -58,6 +58,7 @@ static int work(struct pages_run *r, struct cr_err *e)
 	err = tasks(r, e);
 	put_stats(r);
 	copy_close(r->copier);
+	fd_close(r->ahead);
 	free(r->segments);
 	return err;
 }
@@ -91,21 +92,19 @@ static int finish(int img, struct hold *hold, struct stage_facts *facts, int ret
 
 int main(int argc, char **argv)
 {
-	struct img_writer ahead = { .fd = -1 };
 	struct stage_facts facts;
 	struct cr_err err = { 0 };
 	struct cr_opts opts;
 	struct hold hold;
-	int img = -1, ret;
+	int img = -1, ahead = -1, ret;
 
 	ret = cr_tool_start("criu-pages", usage, W_DUMP, true, argc, argv, &opts, &img, &err);
 	if (!ret) {
 		if (opts.wait && opts.tree > 0)
-			ahead_begin(img, opts.tree, &ahead);
+			ahead = ahead_begin(img, opts.tree);
 		ret = hold_connect(img, HOLD_ST_PAGES, opts.wait, &hold, &err);
 	}
 	if (ret) {
-		img_abandon(&ahead);
 		log_failure(&err);
 		return cr_exit_code(&opts, &err);
 	}

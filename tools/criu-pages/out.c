@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "pagemap.pb-c.h"
@@ -15,24 +14,6 @@ static int put_head(struct pages_out *o, uint32_t id, struct cr_err *e)
 
 	head.pages_id = id;
 	return img_put(&o->map, &head, e);
-}
-
-/* The file made ahead; unless somebody removed it meanwhile. */
-static bool take_ahead(struct pages_out *o, uint32_t id)
-{
-	struct img_writer *w = o->run->ahead;
-	struct stat st;
-
-	if (!w || w->id != id)
-		return false;
-	o->run->ahead = NULL;
-	if (fstat(w->fd, &st) || !st.st_nlink) {
-		img_abandon(w);
-		return false;
-	}
-	o->pages = *w;
-	*w = (struct img_writer){ .fd = -1 };
-	return true;
 }
 
 int out_begin(struct pages_out *o, struct pages_run *r, enum img_type type, unsigned long id, bool root,
@@ -47,8 +28,11 @@ int out_begin(struct pages_out *o, struct pages_run *r, enum img_type type, unsi
 	err = img_create(r->img, type, id, &o->map, e);
 	if (err)
 		return err;
-	o->ahead = root && take_ahead(o, pages_id);
-	if (!o->ahead)
+	if (root && r->ahead >= 0)
+		o->ahead = !img_create_from(r->img, IMG_PAGES, pages_id, r->ahead, &o->pages, NULL);
+	if (o->ahead)
+		r->ahead = -1;
+	else
 		err = img_create(r->img, IMG_PAGES, pages_id, &o->pages, e);
 	if (!err)
 		err = put_head(o, pages_id, e);

@@ -34,8 +34,8 @@ struct pages_run {
 	struct stage_facts *facts;
 	struct copier *copier;
 	struct pages_stats stats;
-	uint32_t next_id;	  /* pages-N.img */
-	struct img_writer *ahead; /* pages-1.img, made while we waited; or NULL */
+	uint32_t next_id; /* pages-N.img */
+	int ahead;	  /* a file without a name, allocated while we waited; or -1 */
 	struct segment *segments;
 	size_t nr_segments, cap_segments;
 };
@@ -75,10 +75,10 @@ int pages_shmem(struct pages_run *r, struct cr_err *e);
 
 /* ---- ahead.c ---- */
 /*
- * Before the tree is stopped: create pages-1.img and allocate as much of it as the root task has anonymous memory, so
- * that this part of the work is not done while the tree stands still. Failures are no errors: nothing is allocated
- * then.
+ * Before the tree is stopped: make a file and allocate as much of it as the root task has anonymous memory, so that
+ * this part of the work is not done while the tree stands still. It has no name: if we are killed, nothing is left.
+ * Return: descriptor, or -1: not worth it, or not possible.
  */
-void ahead_begin(int img, pid_t root, struct img_writer *w);
+int ahead_begin(int img, pid_t root);
 
 #endif

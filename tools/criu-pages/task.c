@@ -33,6 +33,7 @@ enum {
 	ST_AIORING = 1 << 13,
 	ST_MEMFD = 1 << 14,
 	ST_GUARD = 1 << 16,
+	ST_UPROBES = 1 << 17,
 };
 
 enum how { SKIP, WHOLE, SCAN };
@@ -65,7 +66,7 @@ static struct area classify(const VmaEntry *v)
 			  .flags = IMG_PE_PRESENT,
 			  .source = v->prot & PROT_READ ? COPY_TASK : COPY_FORCED };
 
-	if (v->status & (ST_VSYSCALL | ST_VVAR | ST_GUARD | ST_SYSVIPC | ST_ANON_SHARED))
+	if (v->status & (ST_VSYSCALL | ST_VVAR | ST_GUARD | ST_UPROBES | ST_SYSVIPC | ST_ANON_SHARED))
 		return a;
 	if (v->status & (ST_VDSO | ST_AIORING)) {
 		a.how = WHOLE;

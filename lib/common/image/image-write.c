@@ -76,6 +76,20 @@ int img_create(int dir, enum img_type type, unsigned long id, struct img_writer 
 	return ret;
 }
 
+int img_create_from(int dir, enum img_type type, unsigned long id, int fd, struct img_writer *w, struct cr_err *e)
+{
+	char tmp[TMP_MAX_NAME], from[32];
+
+	*w = (struct img_writer){ .dir = dir, .fd = fd, .type = type, .id = id };
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
+	unlinkat(dir, tmp_name(w, tmp), 0);
+	w->buf = linkat(AT_FDCWD, from, dir, tmp, AT_SYMLINK_FOLLOW) ? NULL : malloc(BUF_SIZE);
+	if (w->buf)
+		return 0;
+	w->fd = -1;
+	return write_error(w, errno, "cannot be given a name", e);
+}
+
 static int flush(struct img_writer *w, struct cr_err *e)
 {
 	int ret = write_full(w->fd, w->buf, w->fill);

@@ -80,6 +80,8 @@ struct img_writer {
 };
 
 int img_create(int dir, enum img_type type, unsigned long id, struct img_writer *w, struct cr_err *e);
+/* The same with an open file that has no name yet (O_TMPFILE), which is owned then; it stays the caller's on failure. No head is written. */
+int img_create_from(int dir, enum img_type type, unsigned long id, int fd, struct img_writer *w, struct cr_err *e);
 int img_put(struct img_writer *w, const void *message, struct cr_err *e); /* a ProtobufCMessage with its descriptor set */
 int img_put_bytes(struct img_writer *w, const void *data, size_t len, struct cr_err *e);
 int img_finish(struct img_writer *w, struct cr_err *e);
