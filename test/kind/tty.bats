@@ -10,6 +10,7 @@ start_in_terminal()
 	(cd "$DIR" && exec script -qec "sh -c 'echo \$\$ >pid; exec $VICTIMS/tty out.txt'" typescript </dev/null >/dev/null 2>&1 3>&-) &
 	SCRIPT=$!
 	wait_for 10 has_line "$DIR/out.txt" ready
+	# shellcheck disable=SC2034
 	PID=$(fact pid)
 }
 
@@ -38,6 +39,6 @@ start_in_terminal()
 	: >"$DIR/go"
 	script -qec "$CRIU restore -D $IMG -W $WORK -o restore.log --shell-job" "$T/second" </dev/null >/dev/null 2>&1 3>&-
 	wait_for 10 has_line "$DIR/out.txt" "done"
-	! grep FAIL "$DIR/out.txt"
+	[ -z "$(grep FAIL "$DIR/out.txt")" ]
 	grep -q 'written to the terminal' "$T/second"
 }
