@@ -109,10 +109,7 @@ int main(int argc, char **argv)
 		return cr_exit_code(&opts, &err);
 	}
 	stage_begin(&facts, "criu-pages");
-	ret = work(
-		&(struct pages_run){ .img = img, .hold = &hold, .facts = &facts, .ahead = ahead.buf ? &ahead : NULL },
-		&err);
-	img_abandon(&ahead);
+	ret = work(&(struct pages_run){ .img = img, .hold = &hold, .facts = &facts, .ahead = ahead }, &err);
 	ret = finish(img, &hold, &facts, ret, &err);
 	fd_close(img);
 	return ret ? cr_exit_code(&opts, &err) : 0;
