@@ -27,7 +27,9 @@
 #include "sk-packet.pb-c.h"
 #include "tap.h"
 
-#include "tools/criu-restore/order-fd.c"
+#include "kind/file/restore-file.h"
+
+#include "tools/criu-restore/order-fd.c" /* NOLINT(bugprone-suspicious-include) */
 
 /* ---- what criu-restore has ---- */
 
@@ -462,6 +464,26 @@ static void test_bad_reference(int img)
 	ok(ret < 0 && e.code == CR_E_IMG_REF, "%s", text);
 }
 
+static void test_journal(void)
+{
+	char *made = in_dir("made"), *other = in_dir("other"), *sub = in_dir("sub");
+	struct cr_err e = { 0 };
+	struct stat st, st2;
+
+	/* What a restore that was killed has left; `other` is not the file any more that it made. */
+	close(open(made, O_CREAT | O_WRONLY, 0600));
+	close(open(other, O_CREAT | O_WRONLY, 0600));
+	mkdir(sub, 0700);
+	stat(made, &st);
+	stat(other, &st2);
+	files_journal_add(made, st.st_dev, st.st_ino, false, &e);
+	files_journal_add(other, st2.st_dev, st2.st_ino + 1, false, &e);
+	files_journal_add(sub, st.st_dev, 0, true, &e);
+	ok(files_journal_undo(&e) == 2, "names of a killed restore are removed");
+	ok(access(made, F_OK) && access(sub, F_OK) && !access(other, F_OK), "and no others");
+	ok(files_journal_undo(&e) == 0, "nothing is left to undo");
+}
+
 int main(int argc, char **argv)
 {
 	char command[128];
@@ -476,6 +498,8 @@ int main(int argc, char **argv)
 	if (write(fd, "0123456789", 10) != 10)
 		return 1;
 	img = open(in_dir("img"), O_DIRECTORY | O_CLOEXEC);
+	if (chdir(dir) < 0)
+		return 1;
 	make_images(img);
 	test_restore(img);
 	fchmod(fd, 0640);
@@ -487,6 +511,7 @@ int main(int argc, char **argv)
 	unlink(in_dir("data"));
 	test_changed(img, "gone", CR_E_FILE_MISSING);
 	test_bad_reference(img);
+	test_journal();
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
 	return system(command) || tap_done();
 }

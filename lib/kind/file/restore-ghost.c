@@ -357,35 +357,41 @@ static int made_before(const struct files_plan *p, size_t i)
 	return -1;
 }
 
+static int prepare_one(struct rst *r, size_t i, struct cr_err *e)
+{
+	struct files_plan *p = r->files;
+	struct file_remap *m = &p->remaps[i];
+	const FileEntry *fe = files_by_id(r, m->orig_id, FD_TYPES__REG), *link;
+
+	if (!fe)
+		return 0; /* of a kind that is refused or not needed */
+	if (m->type == REMAP_TYPE__GHOST) {
+		m->fd = made_before(p, i);
+		if (m->fd < 0)
+			m->fd = make_ghost(r, fe->reg, m->remap_id, e);
+		return m->fd < 0 ? m->fd : 0;
+	}
+	link = files_by_id(r, m->remap_id, FD_TYPES__REG);
+	m->fd = open(link->reg->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (m->fd < 0)
+		return cr_err_set(e, CR_E_FILE_MISSING, errno, link->reg->name, "is the only name of the deleted %s",
+				  fe->reg->name);
+	return 0;
+}
+
 int files_remap_prepare(struct rst *r, struct cr_err *e)
 {
 	struct files_plan *p = r->files;
+	int ret;
 	size_t i;
-	int fd;
 
-	for (i = 0; i < p->nr_remaps; i++) {
-		struct file_remap *m = &p->remaps[i];
-		const FileEntry *fe = files_by_id(r, m->orig_id, FD_TYPES__REG), *link;
-
-		if (!fe)
-			continue; /* of a kind that is refused or not needed */
-		if (m->type == REMAP_TYPE__GHOST) {
-			fd = made_before(p, i);
-			if (fd < 0)
-				fd = make_ghost(r, fe->reg, m->remap_id, e);
-			if (fd < 0)
-				return fd;
-		} else {
-			link = files_by_id(r, m->remap_id, FD_TYPES__REG);
-			fd = open(link->reg->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-			if (fd < 0)
-				return cr_err_set(e, CR_E_FILE_MISSING, errno, link->reg->name,
-						  "is the only name of the deleted %s", fe->reg->name);
-		}
-		m->fd = fd;
-	}
-	files_journal_done();
-	return 0;
+	/* What a restore left that was killed here. */
+	ret = files_journal_undo(e);
+	for (i = 0; i < p->nr_remaps && ret >= 0; i++)
+		ret = prepare_one(r, i, e);
+	if (p->nr_remaps)
+		files_journal_done();
+	return ret < 0 ? ret : 0;
 }
 
 int files_remap_last(struct rst *r, struct cr_err *e)
