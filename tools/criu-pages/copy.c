@@ -3,13 +3,17 @@
  * Theory of operation.
  *
  * Writing is bounded by the allocation of pages in the target file, and the kernel lets one thread at a time write to a
- * file (inode lock); reading the task is bounded by the copy. So the caller reads chunks and a second thread writes
- * them. 1 GiB to tmpfs, measured here: @FIGURES@ Nothing is ever written in the task's name, so its limits, its memory
- * cgroup and its seccomp filters are not concerned. A chunk is 256 KiB: it stays in the cache between the two copies;
- * larger ones were no faster.
+ * file (inode lock); reading the task is bounded by the copy. So two threads, each of which reads a chunk and writes
+ *it, overlap the one with the other. 1 GiB to tmpfs, medians measured here: file empty	file allocated before one thread
+ *0.41 s		0.18 s two threads		0.35 s		0.10 s
+ *	one reads, one writes	0.41 s		0.11 s
+ *	the task writes itself	0.36 s		0.14 s (one thread)
+ * So nothing is ever written in the task's name, and its limits, memory cgroup and seccomp filters are not concerned. A
+ *chunk is 256 KiB: it stays in the cache between the two copies; larger ones were no faster.
  *
- * One process_vm_readv() gathers up to 64 ranges into a chunk. The second thread is started when all chunks are full
- * for the first time, so that small tasks do not pay for it; without it, the caller writes too.
+ * The caller fills chunks from ranges (one process_vm_readv() gathers up to 64 of them) and hands them to a ring. The
+ * second thread is started when the ring has filled for the first time, so that small tasks do not pay for it; when the
+ * ring is full, and in copy_flush(), the caller works too.
  */
 #include "copy.h"
 
@@ -25,7 +29,7 @@
 
 #include "base/fd.h"
 
-enum { CHUNK = 256 << 10, PAGE = 4096, CHUNK_RANGES = CHUNK / PAGE, RING = 8 };
+enum { CHUNK = 256 << 10, PAGE = 4096, CHUNK_RANGES = CHUNK / PAGE, RING = 16 };
 
 struct chunk {
 	const struct copy_source *src;
@@ -34,7 +38,6 @@ struct chunk {
 	uint64_t off; /* in the target */
 	size_t len;
 	unsigned nr;
-	uint8_t *buf;
 	struct {
 		uint64_t addr, len;
 	} range[CHUNK_RANGES];
@@ -42,15 +45,16 @@ struct chunk {
 
 struct copier {
 	pthread_mutex_t lock;
-	pthread_cond_t full, empty;
-	pthread_t writer;
-	bool may_thread, threaded, stop;
+	pthread_cond_t work, idle;
+	pthread_t helper;
+	bool may_help, helping, stop;
 	struct chunk ring[RING];
-	unsigned head, used; /* oldest read chunk; how many are read and not written */
-	int failed;	     /* -errno of the first failure to write */
+	unsigned head, used, busy; /* next to take; waiting; being copied */
+	struct chunk open;	   /* being filled by the caller */
+	uint8_t *buf;		   /* of the caller's thread */
+	int failed;		   /* -errno of the first failure */
 	struct cr_err err;
 	uint64_t read_ns, write_ns;
-	uint8_t *memory;
 };
 
 static uint64_t now_ns(void)
@@ -70,7 +74,7 @@ static int read_error(const struct chunk *k, int err, uint64_t addr, struct cr_e
 }
 
 /* By a descriptor; from byte @done of the chunk on. */
-static int read_by_fd(const struct chunk *k, int fd, size_t done, struct cr_err *e)
+static int read_by_fd(const struct chunk *k, int fd, uint8_t *buf, size_t done, struct cr_err *e)
 {
 	size_t at = 0;
 
@@ -80,25 +84,25 @@ static int read_by_fd(const struct chunk *k, int fd, size_t done, struct cr_err 
 
 		if (skip >= k->range[i].len)
 			continue;
-		err = pread_full(fd, k->buf + at + skip, k->range[i].len - skip, (off_t)(k->range[i].addr + skip));
+		err = pread_full(fd, buf + at + skip, k->range[i].len - skip, (off_t)(k->range[i].addr + skip));
 		if (err)
 			return read_error(k, -err, k->range[i].addr + skip, e);
 	}
 	return 0;
 }
 
-static int read_forced(const struct chunk *k, size_t done, struct cr_err *e)
+static int read_forced(const struct chunk *k, uint8_t *buf, size_t done, struct cr_err *e)
 {
 	_cleanup_close_ int mem = openat(k->src->proc, "mem", O_RDONLY | O_CLOEXEC);
 
 	if (mem < 0)
 		return cr_err_set(e, CR_E_SYSTEM, errno, k->src->name, "cannot open its memory in /proc");
-	return read_by_fd(k, mem, done, e);
+	return read_by_fd(k, mem, buf, done, e);
 }
 
-static int read_task(const struct chunk *k, struct cr_err *e)
+static int read_task(const struct chunk *k, uint8_t *buf, struct cr_err *e)
 {
-	struct iovec there[CHUNK_RANGES], here = { k->buf, k->len };
+	struct iovec there[CHUNK_RANGES], here = { buf, k->len };
 	ssize_t n;
 
 	for (unsigned i = 0; i < k->nr; i++)
@@ -110,24 +114,12 @@ static int read_task(const struct chunk *k, struct cr_err *e)
 	if (n < 0 && errno != EFAULT)
 		return read_error(k, errno, k->range[0].addr, e);
 	/* What the task may not read itself: the rest by force. */
-	return read_forced(k, n < 0 ? 0 : (size_t)n, e);
+	return read_forced(k, buf, n < 0 ? 0 : (size_t)n, e);
 }
 
-static int read_chunk(const struct chunk *k, struct cr_err *e)
+static int write_chunk(const struct chunk *k, const uint8_t *buf, struct cr_err *e)
 {
-	switch (k->how) {
-	case COPY_FORCED:
-		return read_forced(k, 0, e);
-	case COPY_FILE:
-		return read_by_fd(k, k->src->fd, 0, e);
-	default:
-		return read_task(k, e);
-	}
-}
-
-static int write_chunk(const struct chunk *k, struct cr_err *e)
-{
-	int err = pwrite_full(k->dst->fd, k->buf, k->len, (off_t)k->off);
+	int err = pwrite_full(k->dst->fd, buf, k->len, (off_t)k->off);
 
 	if (!err)
 		return 0;
@@ -135,42 +127,72 @@ static int write_chunk(const struct chunk *k, struct cr_err *e)
 			  k->dst->name, "cannot be written");
 }
 
-/* Write the oldest chunk. Called and returns with the lock held; there is one. After a failure the ring is only
- * emptied. */
-static void write_one(struct copier *c)
+static int run_chunk(const struct chunk *k, uint8_t *buf, uint64_t ns[2], struct cr_err *e)
 {
-	const struct chunk *k = &c->ring[c->head];
-	uint64_t start = now_ns(), ns;
-	struct cr_err e = { 0 };
-	bool failed = c->failed;
+	uint64_t start = now_ns(), middle;
 	int err;
 
-	pthread_mutex_unlock(&c->lock);
-	err = failed ? 0 : write_chunk(k, &e);
-	ns = now_ns() - start;
-	pthread_mutex_lock(&c->lock);
-	c->write_ns += ns;
-	if (err && !c->failed) {
-		c->failed = err;
-		c->err = e;
+	switch (k->how) {
+	case COPY_FORCED:
+		err = read_forced(k, buf, 0, e);
+		break;
+	case COPY_FILE:
+		err = read_by_fd(k, k->src->fd, buf, 0, e);
+		break;
+	default:
+		err = read_task(k, buf, e);
+		break;
 	}
-	c->head = (c->head + 1) % RING;
-	c->used--;
-	pthread_cond_signal(&c->empty);
+	middle = now_ns();
+	if (!err)
+		err = write_chunk(k, buf, e);
+	ns[0] = middle - start;
+	ns[1] = now_ns() - middle;
+	return err;
 }
 
-static void *writer(void *arg)
+/* Copy the oldest chunk of the ring. Called and returns with the lock held; there is one. */
+static void take_one(struct copier *c, uint8_t *buf)
+{
+	struct chunk k = c->ring[c->head];
+	struct cr_err e = { 0 };
+	uint64_t ns[2] = { 0, 0 };
+	bool failed = c->failed;
+	int err = 0;
+
+	c->head = (c->head + 1) % RING;
+	c->used--;
+	c->busy++;
+	pthread_mutex_unlock(&c->lock);
+	if (!failed) /* after a failure only the ring is emptied */
+		err = run_chunk(&k, buf, ns, &e);
+	pthread_mutex_lock(&c->lock);
+	c->busy--;
+	c->read_ns += ns[0];
+	c->write_ns += ns[1];
+	if (err && !c->failed) {
+		c->err = e;
+		__atomic_store_n(&c->failed, err, __ATOMIC_RELAXED);
+	}
+	pthread_cond_signal(&c->idle);
+}
+
+static void *helper(void *arg)
 {
 	struct copier *c = arg;
+	uint8_t *buf = malloc(CHUNK);
 
+	if (!buf) /* the caller alone does it */
+		return NULL;
 	pthread_mutex_lock(&c->lock);
 	while (!c->stop) {
 		if (c->used)
-			write_one(c);
+			take_one(c, buf);
 		else
-			pthread_cond_wait(&c->full, &c->lock);
+			pthread_cond_wait(&c->work, &c->lock);
 	}
 	pthread_mutex_unlock(&c->lock);
+	free(buf);
 	return NULL;
 }
 
@@ -180,17 +202,15 @@ int copy_open(unsigned threads, struct copier **ret, struct cr_err *e)
 
 	if (!c)
 		return cr_err_nomem(e);
-	c->memory = aligned_alloc(PAGE, (size_t)RING * CHUNK);
-	if (!c->memory) {
+	c->buf = malloc(CHUNK);
+	if (!c->buf) {
 		free(c);
 		return cr_err_nomem(e);
 	}
-	for (unsigned i = 0; i < RING; i++)
-		c->ring[i].buf = c->memory + (size_t)i * CHUNK;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->full, NULL);
-	pthread_cond_init(&c->empty, NULL);
-	c->may_thread = threads > 1;
+	pthread_cond_init(&c->work, NULL);
+	pthread_cond_init(&c->idle, NULL);
+	c->may_help = threads > 1;
 	*ret = c;
 	return 0;
 }
@@ -201,77 +221,45 @@ void copy_close(struct copier *c)
 		return;
 	pthread_mutex_lock(&c->lock);
 	c->stop = true;
-	pthread_cond_signal(&c->full);
+	pthread_cond_broadcast(&c->work);
 	pthread_mutex_unlock(&c->lock);
-	if (c->threaded)
-		pthread_join(c->writer, NULL);
-	free(c->memory);
+	if (c->helping)
+		pthread_join(c->helper, NULL);
+	free(c->buf);
 	free(c);
 }
 
-/* The chunk that is being filled: the one behind those that wait; there is always one. */
-static struct chunk *open_chunk(struct copier *c)
+/* The open chunk goes to the ring. */
+static void submit(struct copier *c)
 {
-	return &c->ring[(c->head + c->used) % RING];
-}
-
-/* Read the open chunk and hand it on; there is a free one afterwards. Return: 0 or -errno: what was read failed. */
-static int submit(struct copier *c, struct chunk *k, struct cr_err *e)
-{
-	uint64_t start = now_ns();
-	int err;
-
-	if (!k->len)
-		return 0;
-	err = read_chunk(k, e);
-	if (err) {
-		k->len = k->nr = 0;
-		return err;
-	}
+	if (!c->open.len)
+		return;
 	pthread_mutex_lock(&c->lock);
-	c->read_ns += now_ns() - start;
-	c->used++;
-	if (c->used == RING && c->may_thread) {
-		c->may_thread = false;
-		c->threaded = !pthread_create(&c->writer, NULL, writer, c);
+	if (c->used == RING && c->may_help) {
+		c->may_help = false;
+		c->helping = !pthread_create(&c->helper, NULL, helper, c);
 	}
-	if (c->threaded)
-		pthread_cond_signal(&c->full);
-	while (c->used == RING) {
-		if (c->threaded)
-			pthread_cond_wait(&c->empty, &c->lock);
-		else
-			write_one(c);
-	}
-	k = open_chunk(c);
-	k->len = k->nr = 0;
+	while (c->used == RING)
+		take_one(c, c->buf);
+	c->ring[(c->head + c->used++) % RING] = c->open;
+	if (c->helping)
+		pthread_cond_signal(&c->work);
 	pthread_mutex_unlock(&c->lock);
-	return 0;
+	c->open.len = 0;
+	c->open.nr = 0;
 }
 
 int copy_add(struct copier *c, const struct copy_source *src, enum copy_how how, uint64_t addr, uint64_t len,
 	     const struct copy_target *dst, uint64_t off, struct cr_err *e)
 {
-	while (len) {
-		struct chunk *k;
-		size_t part;
-		int err;
+	struct chunk *k = &c->open;
 
-		pthread_mutex_lock(&c->lock);
-		k = open_chunk(c); /* does not change until it is submitted */
-		err = c->failed;
-		if (err)
-			*e = c->err;
-		pthread_mutex_unlock(&c->lock);
-		if (err)
-			return err;
+	while (len) {
+		size_t part;
+
 		if (k->len && (k->src != src || k->dst != dst || k->how != how || k->off + k->len != off ||
-			       k->nr == CHUNK_RANGES || k->len == CHUNK)) {
-			err = submit(c, k, e);
-			if (err)
-				return err;
-			continue;
-		}
+			       k->nr == CHUNK_RANGES || k->len == CHUNK))
+			submit(c);
 		if (!k->len) {
 			k->src = src;
 			k->dst = dst;
@@ -286,31 +274,26 @@ int copy_add(struct copier *c, const struct copy_source *src, enum copy_how how,
 		off += part;
 		len -= part;
 	}
-	return 0;
+	if (!__atomic_load_n(&c->failed, __ATOMIC_RELAXED))
+		return 0;
+	return copy_flush(c, e);
 }
 
 int copy_flush(struct copier *c, struct cr_err *e)
 {
-	int err, written;
+	int err;
 
+	submit(c);
 	pthread_mutex_lock(&c->lock);
+	while (c->used)
+		take_one(c, c->buf);
+	while (c->busy)
+		pthread_cond_wait(&c->idle, &c->lock);
 	err = c->failed;
-	pthread_mutex_unlock(&c->lock);
-	if (!err)
-		err = submit(c, open_chunk(c), e);
-	pthread_mutex_lock(&c->lock);
-	while (c->used) {
-		if (c->threaded)
-			pthread_cond_wait(&c->empty, &c->lock);
-		else
-			write_one(c);
-	}
-	open_chunk(c)->len = open_chunk(c)->nr = 0;
-	written = c->failed;
-	if (written && e)
+	if (err && e)
 		*e = c->err;
 	pthread_mutex_unlock(&c->lock);
-	return written ? written : err;
+	return err;
 }
 
 void copy_times(struct copier *c, uint64_t *ret_read, uint64_t *ret_write)
