@@ -9,7 +9,7 @@ start_memory()
 	VICTIM=environment start_victim memory argument
 }
 
-@test "mm: every sort of ordinary memory, its layout and its flags" {
+@test "mm: every sort of ordinary memory, its layout and its flags (D1, D2, D4-D10, D12, D14-D16, D20)" {
 	start_memory
 	dump
 	restore

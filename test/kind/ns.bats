@@ -14,30 +14,30 @@ refused_namespace()
 	victim_finish
 }
 
-@test "ns: network" {
+@test "ns: network (L1-L7)" {
 	refused_namespace netns net
 }
 
-@test "ns: uts" {
+@test "ns: uts (I3)" {
 	refused_namespace utsns uts
 }
 
-@test "ns: ipc" {
+@test "ns: ipc (I4, J1-J4)" {
 	refused_namespace ipcns ipc
 }
 
-@test "ns: mount" {
+@test "ns: mount (H1-H12)" {
 	refused_namespace mntns mnt
 }
 
-@test "ns: pid" {
+@test "ns: pid (I2)" {
 	refused_namespace pidns pid
 }
 
-@test "ns: user" {
+@test "ns: user (I1)" {
 	refused_namespace userns user
 }
 
-@test "ns: cgroup" {
+@test "ns: cgroup (I6)" {
 	refused_namespace cgroupns cgroup
 }

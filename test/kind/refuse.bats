@@ -71,6 +71,27 @@ refused_fd()
 	refused_state userfaultfd fd-kind
 }
 
+# A mapping.
+refused_mapping()
+{
+	DIR=$T/$1 IMG=$T/img-$1
+	mkdir -p "$DIR" "$IMG"
+	start_program "$VICTIMS/mapkind" "$1"
+	wait_for 5 has_line "$DIR/out.txt" 'ready|none.*'
+	grep -q '^none' "$DIR/out.txt" && return 0
+	unharmed_begin
+	refused_dump mapping-kind
+	[[ $output == *"$PID"* ]]
+	unharmed_end
+	victim_finish
+}
+
+@test "refuse: System V shared memory, hugetlb pages, AIO and packet rings (D11, D13, D17, D18)" {
+	for kind in sysv hugetlb aio packet; do
+		refused_mapping $kind
+	done
+}
+
 @test "refuse: watches, process and namespace descriptors (E17, E18, E19, E21)" {
 	refused_fd fd-kind inotify fanotify pidfd namespace
 }

@@ -14,7 +14,7 @@ start_in_terminal()
 	PID=$(fact pid)
 }
 
-@test "tty: refused without --shell-job (F1, F3)" {
+@test "tty: refused without --shell-job (F1-F4)" {
 	requires_command script
 	start_in_terminal
 	unharmed_begin

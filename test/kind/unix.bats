@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Unix sockets: rows G1, G3-G8.
+# Unix sockets: rows G1, G3-G7.
 load ../lib
 
 @test "unix: pairs, queues, options, names, listeners, half-closed and closed peers (G1, G3-G5, G7)" {
