@@ -110,22 +110,31 @@ static uint64_t name_hash(const char *s)
 	return mix64(h) | 1; /* 0 is an empty place */
 }
 
-static json_t *need_row(const char *path, const struct stat *st)
+/* @size: -1: it may change. @reg: its build id, if there is one; NULL is allowed */
+static void need(struct dump *d, const char *path, mode_t mode, int64_t size, const RegFileEntry *reg)
 {
-	json_t *row = json_pack("{s:s, s:o, s:i}", "kind", "file", "path", json_bytes(path, strlen(path)), "mode",
-				(int)st->st_mode);
+	struct file_ids *f = file_ids_get(d);
+	char hex[BUILD_ID_MAX * 2 + 1];
+	json_t *row;
 
-	if (row && S_ISREG(st->st_mode))
-		json_object_set_new(row, "size", json_integer(st->st_size));
-	return row;
+	if (!f || !need_is_new(f, name_hash(path)))
+		return;
+	row = json_pack("{s:s, s:o, s:i}", "kind", "file", "path", json_bytes(path, strlen(path)), "mode", (int)mode);
+	if (row && S_ISREG(mode) && size >= 0)
+		json_object_set_new(row, "size", json_integer(size));
+	if (row && reg && reg->n_build_id) {
+		const uint8_t *id = (const uint8_t *)reg->build_id;
+
+		for (size_t i = 0; i < reg->n_build_id * sizeof(uint32_t); i++)
+			snprintf(hex + i * 2, 3, "%02x", id[i]);
+		json_object_set_new(row, "build_id", json_string(hex));
+	}
+	stage_need(d->facts, row);
 }
 
 void dump_need_file(struct dump *d, const char *path, const struct stat *st)
 {
-	struct file_ids *f = file_ids_get(d);
-
-	if (f && need_is_new(f, name_hash(path)))
-		stage_need(d->facts, need_row(path, st));
+	need(d, path, st->st_mode, st->st_size, NULL);
 }
 
 /* ---- names ---- */
@@ -217,7 +226,10 @@ int dump_reg(struct dump *d, const struct fd_look *l, uint32_t id, RegFileEntry 
 		return cr_err_nomem(e);
 	*ret = reg;
 	if (!deleted) {
-		dump_need_file(d, reg->name, &l->st);
+		/* Of mapped files in the end, when their build ids are known. */
+		if (l->fd >= 0)
+			need(d, reg->name, l->st.st_mode, (l->flags & O_ACCMODE) == O_RDONLY ? l->st.st_size : -1,
+			     NULL);
 		return 0;
 	}
 	return dump_ghost(d, l, id, l->fd < 0 ? 0 : GHOST_LIMIT, e);
@@ -393,6 +405,7 @@ static int new_path(struct dump *d, const struct fd_look *l, struct path_file **
 		err = path_memfd(d, l, p, e);
 	} else {
 		p->type = FD_TYPES__REG;
+		p->ghost = l->st.st_nlink == 0;
 		err = dump_reg(d, l, p->id, &p->reg, e);
 	}
 	*ret = p;
@@ -464,6 +477,8 @@ int paths_finish(struct dump *d, struct cr_err *e)
 		fe.id = p->id;
 		fe.reg = p->reg;
 		fe.memfd = p->memfd;
+		if (p->reg && !p->ghost)
+			need(d, p->reg->name, p->reg->mode, p->reg->has_size ? (int64_t)p->reg->size : -1, p->reg);
 		ret = dump_put_file(d, &fe, e);
 	}
 	return ret;
