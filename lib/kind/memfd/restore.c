@@ -3,9 +3,11 @@
  * Theory of operation: memory files (memfd_create(2)), and shared anonymous memory as CRIU 4.2 writes it
  *
  * The inode and its contents (memfd.img, pagemap-shmem-N.img) are made once, by the main process before any task
- * exists; it keeps an O_PATH-like descriptor, of which tasks take a copy and open it again through /proc/self/fd, each
- * at its own flags. Seals come last: some forbid the writing or mapping that a restore needs. F_SEAL_SEAL alone is what
- * a memfd without MFD_ALLOW_SEALING has.
+ * exists; it keeps a descriptor, of which tasks take a copy and open it again through /proc/self/fd, each at its own
+ * flags. Seals are set when the contents are there: F_SEAL_WRITE cannot be set any more when a mapping exists that
+ * could become writable. F_SEAL_FUTURE_WRITE is the opposite: mappings from before the seal may write, so it is set
+ * last, and with it F_SEAL_SEAL, after which there are no others. F_SEAL_SEAL alone is what a memfd without
+ * MFD_ALLOW_SEALING has.
  *
  * An inode named "/dev/zero" is shared anonymous memory, which the mm kind makes; here it is only refused as a
  * descriptor.
@@ -124,6 +126,12 @@ static bool sealed_by_birth(const MemfdInodeEntry *me)
 	return me->seals == F_SEAL_SEAL;
 }
 
+/* The seals that wait until all mappings are there. */
+static uint32_t late_seals(const MemfdInodeEntry *me)
+{
+	return me->seals & F_SEAL_FUTURE_WRITE ? me->seals & (F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) : 0;
+}
+
 static bool anonymous(const MemfdInodeEntry *me)
 {
 	return !strcmp(me->name, "/dev/zero");
@@ -219,6 +227,7 @@ static int make_inode(struct rst *r, struct segment *s, struct cr_err *e)
 	const MemfdInodeEntry *me = s->me;
 	uint64_t size = (me->size + page - 1) / page * page;
 	uint8_t *map = NULL;
+	uint32_t seals;
 	int ret;
 
 	s->fd = create_memfd(me, size, &map, e);
@@ -233,6 +242,9 @@ static int make_inode(struct rst *r, struct segment *s, struct cr_err *e)
 		return inode_error(me, errno, "fchmod", e);
 	if ((me->uid || me->gid) && fchown(s->fd, me->uid, me->gid) < 0)
 		return inode_error(me, errno, "fchown", e);
+	seals = sealed_by_birth(me) ? 0 : me->seals & ~late_seals(me);
+	if (seals && fcntl(s->fd, F_ADD_SEALS, (int)seals) < 0)
+		return inode_error(me, errno, "F_ADD_SEALS", e);
 	return 0;
 }
 
@@ -259,12 +271,12 @@ static int last(struct rst *r, struct cr_err *e)
 		const MemfdInodeEntry *me = s->v[i].me;
 		_cleanup_close_ int fd = -1;
 
-		if (!s->v[i].used || !me->seals || sealed_by_birth(me) || anonymous(me))
+		if (!s->v[i].used || !late_seals(me) || anonymous(me))
 			continue;
 		fd = files_from_main(r, s->v[i].fd, e);
 		if (fd < 0)
 			return fd;
-		if (fcntl(fd, F_ADD_SEALS, (int)me->seals) < 0)
+		if (fcntl(fd, F_ADD_SEALS, (int)late_seals(me)) < 0)
 			return inode_error(me, errno, "F_ADD_SEALS", e);
 	}
 	return 0;

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -129,10 +130,30 @@ static int open_tty(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
 	return fd < 0 ? files_failed(r, fe, -fd, "opening the caller's terminal", e) : fd;
 }
 
+/*
+ * The foreground group of the dump, if it is there again: else a job that reads would stop by SIGTTIN. Whoever is not
+ * in the foreground and does this gets SIGTTOU, unless it is blocked (tcsetpgrp(3)).
+ */
+static int set_foreground(struct rst *r, const struct FileEntry *fe, int fd, struct cr_err *e)
+{
+	const TtyInfoEntry *info = info_of(r, fe);
+	sigset_t block, old;
+
+	if (!info->pgrp || tcgetpgrp(fd) == (pid_t)info->pgrp)
+		return 0;
+	sigemptyset(&block);
+	sigaddset(&block, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &block, &old);
+	tcsetpgrp(fd, (pid_t)info->pgrp); /* not this task's terminal, or no such group in the session: leave it */
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return 0;
+}
+
 const struct fd_rst_ops tty_rst_ops = {
 	.name = "terminal",
 	.type = FD_TYPES__TTY,
 	.check = check,
 	.open = open_tty,
+	.late = set_foreground,
 	.prepare = prepare,
 };

@@ -17,6 +17,10 @@
 #include "sk-packet.pb-c.h"
 #include "sk-unix.pb-c.h"
 
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK 72 /* Linux 5.14 */
+#endif
+
 enum { MAX_RIGHTS = 253 }; /* SCM_MAX_FD */
 
 struct packet {
@@ -185,24 +189,52 @@ static int add_rights(struct rst *r, const struct FileEntry *fe, const struct pa
 	return 0;
 }
 
-/* Never blocks: a full queue becomes larger for the moment. */
-static int send_packet(int from, const struct msghdr *mh, size_t bytes)
+/* The sender's buffer, larger for the moment, as the queue may have been written by smaller pieces or a larger buffer.
+ */
+struct buffer {
+	int size, lock;
+};
+
+static void enlarge(int from, size_t bytes, struct buffer *b)
 {
 	socklen_t len = sizeof(int);
-	int old = 0, ret = 0;
+
+	b->size = b->lock = 0;
+	if (getsockopt(from, SOL_SOCKET, SO_SNDBUF, &b->size, &len) < 0 || (size_t)b->size > 4 * bytes + (64 << 10)) {
+		b->size = 0;
+		return;
+	}
+	len = sizeof(int);
+	getsockopt(from, SOL_SOCKET, SO_BUF_LOCK, &b->lock, &len);
+	files_sockopt(from, SOL_SOCKET, SO_SNDBUFFORCE, b->size / 2 + 2 * (int)bytes + (1 << 20));
+}
+
+static void shrink(int from, const struct buffer *b)
+{
+	if (!b->size)
+		return;
+	files_sockopt(from, SOL_SOCKET, SO_SNDBUFFORCE, b->size / 2);
+	files_sockopt(from, SOL_SOCKET, SO_BUF_LOCK, b->lock);
+}
+
+/* Never blocks. A stream may take it in pieces; descriptors go with the first. */
+static int send_packet(int from, struct msghdr *mh)
+{
+	struct iovec *iov = mh->msg_iov;
 	ssize_t n;
 
-	n = sendmsg(from, mh, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n < 0 && errno == EAGAIN && getsockopt(from, SOL_SOCKET, SO_SNDBUF, &old, &len) == 0) {
-		files_sockopt(from, SOL_SOCKET, SO_SNDBUFFORCE, old / 2 + (int)bytes * 2 + (1 << 20));
+	do {
 		n = sendmsg(from, mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0 && errno != EINTR)
+			return -errno;
 		if (n < 0)
-			ret = -errno;
-		files_sockopt(from, SOL_SOCKET, SO_SNDBUFFORCE, old / 2);
-	} else if (n < 0) {
-		ret = -errno;
-	}
-	return ret ? ret : (size_t)n == bytes ? 0 : -EMSGSIZE;
+			continue;
+		iov->iov_base = (char *)iov->iov_base + n;
+		iov->iov_len -= n;
+		mh->msg_control = NULL;
+		mh->msg_controllen = 0;
+	} while (iov->iov_len);
+	return 0;
 }
 
 static int send_one(struct rst *r, const struct FileEntry *fe, const struct packet *p, int from, struct cr_err *e)
@@ -214,6 +246,7 @@ static int send_one(struct rst *r, const struct FileEntry *fe, const struct pack
 	_cleanup_free_ void *data = NULL;
 	struct iovec iov = { .iov_len = p->blob.bytes };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct buffer sndbuf;
 	int ret;
 
 	ret = files_read_blob(r, IMG_SK_QUEUES, &p->blob, &data, e);
@@ -226,7 +259,9 @@ static int send_one(struct rst *r, const struct FileEntry *fe, const struct pack
 		if (ret < 0)
 			return ret;
 	}
-	ret = send_packet(from, &mh, p->blob.bytes);
+	enlarge(from, p->blob.bytes, &sndbuf);
+	ret = send_packet(from, &mh);
+	shrink(from, &sndbuf);
 	return ret < 0 ? files_failed(r, fe, -ret, "filling its queue", e) : 0;
 }
 
