@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Restore halves of what belongs to a task or a thread and is set inside the restorer blob: each kind appends operations to
- * the program (blob/prog.h). tools/criu-restore/order.c says in which order.
+ * Restore halves of what belongs to a task or a thread and is set inside the restorer blob: each kind appends
+ * operations to the program (blob/prog.h). tools/criu-restore/order.c says in which order.
  *
  * `own` is what the main process has: children inherit it, so only what differs costs a system call.
  */
@@ -68,7 +68,8 @@ int cgroup_plan_load(struct rst *r, const struct CgroupEntry *ce, uint32_t own, 
 		     struct cgroup_plan **ret, struct cr_err *e);
 /* Read extra.json. @known: is there such a thread? */
 struct extra_plan;
-int extra_plan_load(struct rst *r, bool (*known)(void *arg, pid_t tid), void *arg, struct extra_plan **ret, struct cr_err *e);
+int extra_plan_load(struct rst *r, bool (*known)(void *arg, pid_t tid), void *arg, struct extra_plan **ret,
+		    struct cr_err *e);
 
 /* ---- in the task's C code ---- */
 /* Move the calling task from one set to another. @p: NULL: nothing to do */
@@ -94,9 +95,11 @@ void sched_emit(struct rst_prog *p, const struct rst_own *own, const struct Thre
 void extra_emit(struct rst_prog *p, const struct extra_plan *x, pid_t tid);
 /* Interval and POSIX timers: all threads exist, the process is about to run. */
 void timer_emit(struct rst_prog *p, const struct TaskCoreEntry *tc);
-/* The filters from the oldest on; while they are suspended (PTRACE_O_SUSPEND_SECCOMP) and the thread is still privileged. */
+/* The filters from the oldest on; while they are suspended (PTRACE_O_SUSPEND_SECCOMP) and the thread is still
+ * privileged. */
 void seccomp_emit(struct rst_prog *p, const struct ThreadCoreEntry *th, const struct SeccompEntry *se);
 /* Everything up to no_new_privs and the parent death signal. @arena: scratch for the time of the call. */
-void cred_emit(struct rst_prog *p, const struct rst_own *own, const struct ThreadCoreEntry *th, const struct CredsEntry *ce);
+void cred_emit(struct rst_prog *p, const struct rst_own *own, const struct ThreadCoreEntry *th,
+	       const struct CredsEntry *ce);
 
 #endif

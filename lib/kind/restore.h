@@ -42,6 +42,8 @@ struct rst {
 	struct files_plan *files;
 	unsigned img_version;
 	bool own; /* a manifest of ours is there */
+	/* For a process or thread that lives for a moment: a pid that no task of the tree wants (it may be in use). */
+	pid_t (*spare_pid)(struct rst *r);
 };
 
 /* ---- lib/kind/file (the file engine), used by criu-restore ---- */

@@ -2,10 +2,10 @@
 /*
  * Theory of operation.
  *
- * Programs keep CLOCK_MONOTONIC and CLOCK_BOOTTIME values over a checkpoint (deadlines of condition variables, timerfds), so
- * these clocks must go on from the dumped values whatever this machine's are: time_namespaces(7). A new namespace is for
- * children only, and its offsets may be written until the first child is there. Offsets count from the initial
- * namespace; ours may have some too.
+ * Programs keep CLOCK_MONOTONIC and CLOCK_BOOTTIME values over a checkpoint (deadlines of condition variables,
+ * timerfds), so these clocks must go on from the dumped values whatever this machine's are: time_namespaces(7). A new
+ * namespace is for children only, and its offsets may be written until the first child is there. Offsets count from the
+ * initial namespace; ours may have some too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -62,8 +62,8 @@ int clock_enter(struct restore *x, struct cr_err *e)
 
 	if (!t)
 		return 0;
-	if (t->monotonic->tv_sec > INT64_MAX / 2 || t->boottime->tv_sec > INT64_MAX / 2 || t->monotonic->tv_nsec >= 1000000000 ||
-	    t->boottime->tv_nsec >= 1000000000)
+	if (t->monotonic->tv_sec > INT64_MAX / 2 || t->boottime->tv_sec > INT64_MAX / 2 ||
+	    t->monotonic->tv_nsec >= 1000000000 || t->boottime->tv_nsec >= 1000000000)
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, "timens image", "its clocks have impossible values");
 	x->timens = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
 	if (x->timens < 0 || unshare(CLONE_NEWTIME)) {
@@ -78,8 +78,8 @@ int clock_enter(struct restore *x, struct cr_err *e)
 		return cr_err_set(e, CR_E_SYSTEM, -err, "/proc/self/timens_offsets", "cannot be read");
 	offset(t->monotonic, CLOCK_MONOTONIC, own.mono_sec, own.mono_nsec, mono);
 	offset(t->boottime, CLOCK_BOOTTIME, own.boot_sec, own.boot_nsec, boot);
-	snprintf(text, sizeof(text), "monotonic %lld %lld\nboottime %lld %lld\n", (long long)mono[0], (long long)mono[1],
-		 (long long)boot[0], (long long)boot[1]);
+	snprintf(text, sizeof(text), "monotonic %lld %lld\nboottime %lld %lld\n", (long long)mono[0],
+		 (long long)mono[1], (long long)boot[0], (long long)boot[1]);
 	err = write_file_at(self, "timens_offsets", text);
 	return err ? cr_err_set(e, CR_E_SYSTEM, -err, "/proc/self/timens_offsets", "cannot be written") : 0;
 }

@@ -2,9 +2,9 @@
 /*
  * criu-restore: bring a checkpoint back.
  *
- * Theory of operation. The main process reads all images into a plan (plan.c), checks all that can be checked, makes what
- * several tasks share, and then the root task, which makes the others (tree.c). Each task rebuilds itself (task.c) in
- * stages; the main process counts who has arrived, traces all threads for the last step and lets them go (resume.c).
+ * Theory of operation. The main process reads all images into a plan (plan.c), checks all that can be checked, makes
+ * what several tasks share, and then the root task, which makes the others (tree.c). Each task rebuilds itself (task.c)
+ * in stages; the main process counts who has arrived, traces all threads for the last step and lets them go (resume.c).
  * Whatever fails, one record tells what, and nothing is left behind.
  */
 #include <errno.h>
@@ -249,10 +249,12 @@ int main(int argc, char **argv)
 	x.start_us = clock_us();
 	/* libc's registration would write into memory that is gone later (rseq(2)). */
 	if (__rseq_size)
-		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32, RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
+		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32, RSEQ_FLAG_UNREGISTER,
+			RSEQ_SIG);
 	err = cr_tool_start("criu-restore", usage, W_RESTORE, true, argc, argv, &x.opts, &x.rst.img, &e);
 	x.rst.opts = &x.opts;
 	x.rst.arena = &x.arena;
+	x.rst.spare_pid = tree_spare_pid;
 	if (!err)
 		err = run(&x, &e);
 	if (!err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * In which order the kinds are asked. Nothing else decides order; what breaks when lines are swapped stands beside them.
+ * In which order the kinds are asked. Nothing else decides order; what breaks when lines are swapped stands beside
+ * them.
  */
 #include <errno.h>
 #include <string.h>
@@ -77,7 +78,8 @@ int order_check(struct restore *x, struct cr_err *e)
 }
 
 /* Of a thread, the leader included: what needs its memory, but no other thread. */
-static void thread_early(struct rst_prog *p, const struct restore *x, const struct plan_task *t, const struct plan_thread *th)
+static void thread_early(struct rst_prog *p, const struct restore *x, const struct plan_task *t,
+			 const struct plan_thread *th)
 {
 	const ThreadCoreEntry *tc = th->core->thread_core;
 
@@ -89,7 +91,8 @@ static void thread_early(struct rst_prog *p, const struct restore *x, const stru
 }
 
 /* The end of privilege. */
-static void thread_late(struct rst_prog *p, const struct restore *x, const struct plan_task *t, const struct plan_thread *th)
+static void thread_late(struct rst_prog *p, const struct restore *x, const struct plan_task *t,
+			const struct plan_thread *th)
 {
 	const ThreadCoreEntry *tc = th->core->thread_core;
 
@@ -97,7 +100,8 @@ static void thread_late(struct rst_prog *p, const struct restore *x, const struc
 	cred_emit(p, &x->own, tc, tc->creds);
 }
 
-static void emit_thread(struct rst_prog *p, const struct restore *x, const struct plan_task *t, const struct plan_thread *th)
+static void emit_thread(struct rst_prog *p, const struct restore *x, const struct plan_task *t,
+			const struct plan_thread *th)
 {
 	thread_early(p, x, t, th);
 	prog_op(p, RST_OP_WAIT, "meeting", PROG_ARGS(STAGE_THREADS));
@@ -119,8 +123,8 @@ static void emit_root(struct rst_prog *p, const int fs[2])
 	prog_sys(p, "working directory", SYS_close, (uint64_t)fs[1]);
 }
 
-int order_program(const struct restore *x, const struct plan_task *t, uint64_t area, uint64_t area_len, uint64_t park, int exe_fd,
-		  const int fs[2], uint64_t stacks, struct rst_prog *p, struct cr_err *e)
+int order_program(const struct restore *x, const struct plan_task *t, uint64_t area, uint64_t area_len, uint64_t park,
+		  int exe_fd, const int fs[2], uint64_t stacks, struct rst_prog *p, struct cr_err *e)
 {
 	const TaskCoreEntry *tc = t->core->tc;
 	uint32_t start[2];
@@ -135,7 +139,8 @@ int order_program(const struct restore *x, const struct plan_task *t, uint64_t a
 		start[0] = p->nr;
 		emit_thread(p, x, t, &t->threads[i]);
 		start[1] = p->nr - start[0];
-		starts[i] = (struct rst_op){ .a = { (uint64_t)t->threads[i].tid, stacks + (i + 1) * RST_STACK, start[0], start[1] } };
+		starts[i] = (struct rst_op){ .a = { (uint64_t)t->threads[i].tid, stacks + (i + 1) * RST_STACK, start[0],
+						    start[1] } };
 	}
 	p->first = p->nr;
 	err = mm_emit_layout(p, x->mm_done ? &x->mm : NULL, &x->vdso, area, area_len, park, e);

@@ -2,13 +2,15 @@
 /*
  * Theory of operation.
  *
- * A process is born into the session and group of its creator; it can leave both (setsid, setpgid), but it can join only groups
- * of its own session, and no session. So a task whose session is not its own must be forked while its creator is in
- * that session:
+ * A process is born into the session and group of its creator; it can leave both (setsid, setpgid), but it can join
+ * only groups of its own session, and no session. So a task whose session is not its own must be forked while its
+ * creator is in that session:
  *
- *  - mostly the parent, which has it, or had it before it became a leader itself (then the child is made before setsid);
- *  - where the task was reparented (its first parent is gone), the leader of the session makes it: directly with CLONE_PARENT
- *    if the leader is a child of the same parent, else through a child that ends at once, so that it falls to its reaper;
+ *  - mostly the parent, which has it, or had it before it became a leader itself (then the child is made before
+ * setsid);
+ *  - where the task was reparented (its first parent is gone), the leader of the session makes it: directly with
+ * CLONE_PARENT if the leader is a child of the same parent, else through a child that ends at once, so that it falls to
+ * its reaper;
  *  - where the leader is gone too, a helper takes the leader's pid, and ends when the tree stands.
  *
  * Groups are joined when all tasks exist; a group whose leader is gone gets a helper as well.
@@ -114,7 +116,8 @@ static int find_born(struct plan *p, struct cr_err *e)
 			continue;
 		if (up->born != PLAN_ANY && up->born != t->born)
 			return cr_err_set(e, CR_E_IMG_CORRUPT, 0, plan_who(up, who, sizeof(who)),
-					  "its children are in sessions %d and %d, both older than its own", (int)up->born, (int)t->born);
+					  "its children are in sessions %d and %d, both older than its own",
+					  (int)up->born, (int)t->born);
 		up->born = t->born;
 	}
 	return 0;
@@ -179,8 +182,8 @@ static int place_root(struct plan *p, bool shell_job, struct cr_err *e)
 	char who[64];
 
 	if (t->born != PLAN_ANY && t->born != p->outside_sid)
-		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, plan_who(t, who, sizeof(who)), "its session %d is led from inside its tree",
-				  t->sid);
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, plan_who(t, who, sizeof(who)),
+				  "its session %d is led from inside its tree", t->sid);
 	if (p->outside_sid && !shell_job)
 		return cr_err_set(e, CR_E_SESSION_OUTSIDE, 0, plan_who(t, who, sizeof(who)),
 				  "session %d and group %d belong to the outside", t->sid, t->pgid);
@@ -203,7 +206,9 @@ static int place(struct plan *p, struct arena *a, int k, struct cr_err *e)
 		if (leader == PLAN_NONE) {
 			err = add_helper(p, a, born, born, t->parent, &leader, e);
 			if (!err)
-				err = add_create(p, a, t->parent, (struct plan_create){ .task = leader }) ? cr_err_nomem(e) : 0;
+				err = add_create(p, a, t->parent, (struct plan_create){ .task = leader })
+					      ? cr_err_nomem(e)
+					      : 0;
 			if (err)
 				return err;
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reading the images into a plan. Everything that can be known to be wrong is found here, before any task is made: ids that
- * lead nowhere, pids that stand twice, cycles, objects that nobody can restore. Error messages name the image.
+ * Reading the images into a plan. Everything that can be known to be wrong is found here, before any task is made: ids
+ * that lead nowhere, pids that stand twice, cycles, objects that nobody can restore. Error messages name the image.
  */
 #include "plan.h"
 
@@ -44,14 +44,17 @@ static int add_task(struct plan *p, struct rst *r, const PstreeEntry *en, struct
 	int parent = en->ppid ? plan_find(p, (pid_t)en->ppid) : PLAN_NONE;
 
 	if (!en->pid || en->pid > 0x3fffffff || !en->pgid || !en->sid)
-		return bad(e, "pstree.img", CR_E_IMG_CORRUPT, "pid %u, group %u, session %u", en->pid, en->pgid, en->sid);
+		return bad(e, "pstree.img", CR_E_IMG_CORRUPT, "pid %u, group %u, session %u", en->pid, en->pgid,
+			   en->sid);
 	if (!p->nr != !en->ppid)
-		return bad(e, "pstree.img", CR_E_IMG_CORRUPT, p->nr ? "task %u is a second root" : "the first task, %u, is no root",
-			   en->pid);
+		return bad(e, "pstree.img", CR_E_IMG_CORRUPT,
+			   p->nr ? "task %u is a second root" : "the first task, %u, is no root", en->pid);
 	if (en->ppid && parent == PLAN_NONE)
-		return bad(e, "pstree.img", CR_E_IMG_REF, "the parent of task %u, %u, does not stand before it", en->pid, en->ppid);
+		return bad(e, "pstree.img", CR_E_IMG_REF, "the parent of task %u, %u, does not stand before it",
+			   en->pid, en->ppid);
 	if (parent != PLAN_NONE && p->tasks[parent].state == PLAN_ZOMBIE)
-		return bad(e, "pstree.img", CR_E_IMG_CORRUPT, "the parent of task %u, %u, is a zombie", en->pid, en->ppid);
+		return bad(e, "pstree.img", CR_E_IMG_CORRUPT, "the parent of task %u, %u, is a zombie", en->pid,
+			   en->ppid);
 	*t = (struct plan_task){ .pid = (pid_t)en->pid,
 				 .pgid = (pid_t)en->pgid,
 				 .sid = (pid_t)en->sid,
@@ -154,7 +157,8 @@ static int check_ns(const struct plan *p, const struct plan_task *t, struct cr_e
 		{ "mnt", a->has_mnt_ns_id, a->mnt_ns_id, b ? b->mnt_ns_id : 0 },
 		{ "user", a->has_user_ns_id, a->user_ns_id, b ? b->user_ns_id : 0 },
 		{ "cgroup", a->has_cgroup_ns_id, a->cgroup_ns_id, b ? b->cgroup_ns_id : 0 },
-		{ "time", a->has_time_ns_id && a->time_ns_id != p->tasks[0].ids->time_ns_id, a->time_ns_id, b ? b->time_ns_id : 0 },
+		{ "time", a->has_time_ns_id && a->time_ns_id != p->tasks[0].ids->time_ns_id, a->time_ns_id,
+		  b ? b->time_ns_id : 0 },
 	};
 
 	for (size_t i = 0; b && i < sizeof(ns) / sizeof(ns[0]); i++)
@@ -222,10 +226,12 @@ static int find_shared(struct plan *p, struct cr_err *e)
 
 			if (!up->ids || up->ids->files_id != t->ids->files_id)
 				return bad(e, plan_who(t, who, sizeof(who)), CR_E_SHARED_TABLE,
-					   "it shares its descriptors with task %d, which is not its parent", p->tasks[t->files_first].pid);
+					   "it shares its descriptors with task %d, which is not its parent",
+					   p->tasks[t->files_first].pid);
 			p->tasks[t->files_first].files_shared = true;
 		}
-		if (t->fs_first != (int)k && (!p->tasks[t->parent].ids || p->tasks[t->parent].ids->fs_id != t->ids->fs_id))
+		if (t->fs_first != (int)k &&
+		    (!p->tasks[t->parent].ids || p->tasks[t->parent].ids->fs_id != t->ids->fs_id))
 			t->fs_first = (int)k; /* cannot be shared again; what is in it is restored */
 	}
 	return 0;
@@ -251,7 +257,8 @@ static int load_globals(struct rst *r, struct plan *p, struct cr_err *e)
 	}
 	if (err < 0)
 		return err;
-	if (ids && ids->has_time_ns_id && p->inventory->root_ids && ids->time_ns_id != p->inventory->root_ids->time_ns_id)
+	if (ids && ids->has_time_ns_id && p->inventory->root_ids &&
+	    ids->time_ns_id != p->inventory->root_ids->time_ns_id)
 		id = ids->time_ns_id;
 	err = img_open(r->img, IMG_TIMENS, id, &rd, e);
 	if (err > 0) {
@@ -326,16 +333,17 @@ static const char *const hows[] = { "fork", "sibling", "orphan" };
 
 void plan_print(const struct plan *p, FILE *out)
 {
-	fprintf(out, "%zu processes, %zu threads, %zu zombies, %zu helpers\n", p->nr_live, p->nr_threads, p->nr_images - p->nr_live,
-		p->nr - p->nr_images);
+	fprintf(out, "%zu processes, %zu threads, %zu zombies, %zu helpers\n", p->nr_live, p->nr_threads,
+		p->nr_images - p->nr_live, p->nr - p->nr_images);
 	if (p->timens)
 		fprintf(out, "clocks go on from monotonic %llu s, boot %llu s, in a time namespace\n",
-			(unsigned long long)p->timens->monotonic->tv_sec, (unsigned long long)p->timens->boottime->tv_sec);
+			(unsigned long long)p->timens->monotonic->tv_sec,
+			(unsigned long long)p->timens->boottime->tv_sec);
 	for (size_t i = 0; i < p->nr; i++) {
 		const struct plan_task *t = &p->tasks[i];
 
-		fprintf(out, "%d %s %s: group %d, session %d, parent %d", t->pid, states[t->state], t->comm, t->pgid, t->sid,
-			t->parent == PLAN_NONE ? 0 : p->tasks[t->parent].pid);
+		fprintf(out, "%d %s %s: group %d, session %d, parent %d", t->pid, states[t->state], t->comm, t->pgid,
+			t->sid, t->parent == PLAN_NONE ? 0 : p->tasks[t->parent].pid);
 		if (t->mm)
 			fprintf(out, ", %zu threads, %zu mappings", t->nr_threads, t->mm->n_vmas);
 		if (t->cow)
@@ -371,8 +379,8 @@ int plan_print_json(const struct plan *p, FILE *out)
 		json_object_set_new(o, "mappings", json_integer(t->mm ? (json_int_t)t->mm->n_vmas : 0));
 		json_object_set_new(o, "cow", json_boolean(t->cow));
 		for (size_t k = 0; k < t->nr_creates; k++)
-			json_array_append_new(makes, json_pack("{s:i,s:s,s:b}", "pid", p->tasks[t->creates[k].task].pid, "how",
-							       hows[t->creates[k].how], "before_setsid",
+			json_array_append_new(makes, json_pack("{s:i,s:s,s:b}", "pid", p->tasks[t->creates[k].task].pid,
+							       "how", hows[t->creates[k].how], "before_setsid",
 							       (int)t->creates[k].before_setsid));
 		json_object_set_new(o, "makes", makes);
 		json_array_append_new(tasks, o);

@@ -34,7 +34,8 @@ enum plan_state {
 enum plan_how {
 	PLAN_FORK,    /* by its parent */
 	PLAN_SIBLING, /* by a child of its parent (CLONE_PARENT): the leader of the session that it needs */
-	PLAN_ORPHAN,  /* by a child of the session's leader that ends at once: the task goes to its reaper, its parent-to-be */
+	PLAN_ORPHAN,  /* by a child of the session's leader that ends at once: the task goes to its reaper, its
+			 parent-to-be */
 };
 
 struct plan_thread {
@@ -71,7 +72,7 @@ struct plan {
 	struct plan_task *tasks; /* parents before children; helpers at the end */
 	size_t nr, nr_images;	 /* with and without helpers */
 	size_t cap;
-	size_t nr_live, nr_threads; /* live or stopped processes, and their threads */
+	size_t nr_live, nr_threads;	 /* live or stopped processes, and their threads */
 	pid_t outside_sid, outside_pgid; /* the root's session and group, when their leaders are not in the tree; 0 */
 	struct InventoryEntry *inventory;
 	struct SeccompEntry *seccomp; /* NULL: none */

@@ -35,10 +35,12 @@ int report_pidfile(const struct restore *x, struct cr_err *e)
 static void show(const RestoreStatsEntry *s)
 {
 	printf("Displaying restore stats:\n");
-	printf("Pages compared: %llu (0x%llx)\n", (unsigned long long)s->pages_compared, (unsigned long long)s->pages_compared);
+	printf("Pages compared: %llu (0x%llx)\n", (unsigned long long)s->pages_compared,
+	       (unsigned long long)s->pages_compared);
 	printf("Pages skipped COW: %llu (0x%llx)\n", (unsigned long long)s->pages_skipped_cow,
 	       (unsigned long long)s->pages_skipped_cow);
-	printf("Pages restored: %llu (0x%llx)\n", (unsigned long long)s->pages_restored, (unsigned long long)s->pages_restored);
+	printf("Pages restored: %llu (0x%llx)\n", (unsigned long long)s->pages_restored,
+	       (unsigned long long)s->pages_restored);
 	printf("Restore time: %u us\n", s->restore_time);
 	printf("Forking time: %u us\n", s->forking_time);
 	fflush(stdout);

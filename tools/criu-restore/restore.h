@@ -43,7 +43,8 @@ struct restore {
 	uint64_t shared_len;	 /* bytes of the mapping that begins with rst_sync */
 	struct mm_state mm;	 /* of the calling process; the main process has none */
 	bool mm_done;
-	int me; /* index of the calling task; PLAN_NONE: the main process */
+	pid_t spare; /* the last that tree_spare_pid() gave */
+	int me;	     /* index of the calling task; PLAN_NONE: the main process */
 	bool root_traced;
 	int timens; /* our own time namespace, to go back to; -1 */
 	uint64_t start_us, fork_us, forked_us;
@@ -58,6 +59,8 @@ int tree_make(struct restore *x, struct cr_err *e);
 int tree_create(struct restore *x, bool before_setsid, bool cow, struct cr_err *e);
 /* Has it such? */
 bool tree_has(const struct restore *x, bool before_setsid, bool cow);
+/* struct rst.spare_pid */
+pid_t tree_spare_pid(struct rst *r);
 /* Kill all that were made and wait until they are gone. */
 void tree_kill(struct restore *x);
 
@@ -69,8 +72,8 @@ int order_check(struct restore *x, struct cr_err *e);
 /* The set of cgroups of a task. */
 uint32_t order_cg_set(const struct restore *x, const struct plan_task *t);
 /* The program of the blob. @park: address to park the vdso at. @fs: descriptors of root and cwd, -1: nothing to do */
-int order_program(const struct restore *x, const struct plan_task *t, uint64_t area, uint64_t area_len, uint64_t park, int exe_fd,
-		  const int fs[2], uint64_t stacks, struct rst_prog *p, struct cr_err *e);
+int order_program(const struct restore *x, const struct plan_task *t, uint64_t area, uint64_t area_len, uint64_t park,
+		  int exe_fd, const int fs[2], uint64_t stacks, struct rst_prog *p, struct cr_err *e);
 
 /* ---- resume.c: the main process as the tracer ---- */
 /* Until all have reported in this stage. @n: how many. */

@@ -2,13 +2,13 @@
 /*
  * Theory of operation: the main process while tasks restore themselves, and the end.
  *
- * Tasks report by a counter in shared memory; the one that completes a stage wakes us. A task that dies without a word is
- * found by looking, once in a while that nothing happens.
+ * Tasks report by a counter in shared memory; the one that completes a stage wakes us. A task that dies without a word
+ * is found by looking, once in a while that nothing happens.
  *
- * When all threads exist, each is seized with PTRACE_O_EXITKILL (they die with us from then on) and, where it has filters,
- * PTRACE_O_SUSPEND_SECCOMP. When all are parked, each is stopped, the leader unmaps the blob's area by a last system call,
- * and gets its registers and signal mask by ptrace: no signal frame is needed, and restarts of system calls come out as
- * the image has them. Then all are let go.
+ * When all threads exist, each is seized with PTRACE_O_EXITKILL (they die with us from then on) and, where it has
+ * filters, PTRACE_O_SUSPEND_SECCOMP. When all are parked, each is stopped, the leader unmaps the blob's area by a last
+ * system call, and gets its registers and signal mask by ptrace: no signal frame is needed, and restarts of system
+ * calls come out as the image has them. Then all are let go.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -43,9 +43,9 @@ static int blob_failure(const struct restore *x, struct cr_err *e)
 		snprintf(who, sizeof(who), "%s, thread %d", task, f->tid);
 	else
 		snprintf(who, sizeof(who), "%s", task);
-	return cr_err_set(e, f->ret == -EEXIST && f->nr == SYS_clone3 ? CR_E_PID_TAKEN : CR_E_RESTORE_TASK, (int)-f->ret, who,
-			  "%s (system call %u, arguments %#llx %#llx %#llx)", (const char *)f->label, f->nr,
-			  (unsigned long long)f->a[0], (unsigned long long)f->a[1], (unsigned long long)f->a[2]);
+	return cr_err_set(e, f->ret == -EEXIST && f->nr == SYS_clone3 ? CR_E_PID_TAKEN : CR_E_RESTORE_TASK,
+			  (int)-f->ret, who, "%s (system call %u, arguments %#llx %#llx %#llx)", (const char *)f->label,
+			  f->nr, (unsigned long long)f->a[0], (unsigned long long)f->a[1], (unsigned long long)f->a[2]);
 }
 
 /* Has anybody told of a failure? The teller needs a moment to fill the record. */
@@ -86,7 +86,8 @@ static int look(struct restore *x, struct cr_err *e)
 			return -EINVAL;
 		plan_who(t, who, sizeof(who));
 		if (st.exit_code & 0x7f)
-			return cr_err_set(e, CR_E_RESTORE_TASK, 0, who, "it was killed by signal %d while it was restored", st.exit_code & 0x7f);
+			return cr_err_set(e, CR_E_RESTORE_TASK, 0, who,
+					  "it was killed by signal %d while it was restored", st.exit_code & 0x7f);
 		return cr_err_set(e, CR_E_RESTORE_TASK, 0, who, "it ended while it was restored");
 	}
 	return 0;
@@ -108,7 +109,8 @@ int resume_wait(struct restore *x, uint32_t n, struct cr_err *e)
 	while ((now = __atomic_load_n(&x->rst.sync->count, __ATOMIC_ACQUIRE)) < n) {
 		if (failure(x, e))
 			return -EINVAL;
-		if (syscall(SYS_futex, &x->rst.sync->count, FUTEX_WAIT, now, &look_after, NULL, 0) && errno == ETIMEDOUT) {
+		if (syscall(SYS_futex, &x->rst.sync->count, FUTEX_WAIT, now, &look_after, NULL, 0) &&
+		    errno == ETIMEDOUT) {
 			err = look(x, e);
 			if (err)
 				return err;
@@ -131,7 +133,8 @@ static int trace_failed(const struct plan_task *t, pid_t tid, int err, const cha
 }
 
 /* Calls @f for every thread until one fails. */
-static int each_thread(struct restore *x, int (*f)(struct restore *, size_t, const struct plan_thread *, struct cr_err *),
+static int each_thread(struct restore *x,
+		       int (*f)(struct restore *, size_t, const struct plan_thread *, struct cr_err *),
 		       struct cr_err *e)
 {
 	int err = 0;

@@ -8,8 +8,9 @@
  *	4 descriptors	the table's first task makes it; what needs all descriptors of all tasks comes after a meeting
  *	5 the blob	everything else is its program (order.c)
  *
- * Memory comes before descriptors, because mapping files uses descriptor numbers that are the task's own later. Children
- * that share no page with us are made before our memory is filled, so that no page tables are copied for nothing.
+ * Memory comes before descriptors, because mapping files uses descriptor numbers that are the task's own later.
+ *Children that share no page with us are made before our memory is filled, so that no page tables are copied for
+ *nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -88,8 +89,8 @@ static void bind_to_parent(struct restore *x, pid_t parent)
 
 	for (int tries = 0; getppid() != parent; tries++) {
 		if (tries == 2000) {
-			cr_err_set(&e, CR_E_RESTORE_TASK, 0, plan_who(me(x), who, sizeof(who)), "it fell to process %d, not to %d",
-				   getppid(), parent);
+			cr_err_set(&e, CR_E_RESTORE_TASK, 0, plan_who(me(x), who, sizeof(who)),
+				   "it fell to process %d, not to %d", getppid(), parent);
 			give_up(x, &e);
 		}
 		if (tries < 100)
@@ -177,7 +178,8 @@ static void bury(struct restore *x)
 
 		if (c->parent != x->me || (c->state != PLAN_HELPER && c->state != PLAN_ZOMBIE))
 			continue;
-		while (waitid(P_PID, (id_t)c->pid, &si, WEXITED | __WALL | (c->state == PLAN_ZOMBIE ? WNOWAIT : 0)) && errno == EINTR)
+		while (waitid(P_PID, (id_t)c->pid, &si, WEXITED | __WALL | (c->state == PLAN_ZOMBIE ? WNOWAIT : 0)) &&
+		       errno == EINTR)
 			;
 		if (c->state == PLAN_HELPER)
 			__atomic_store_n(&x->slots[i].created, 0, __ATOMIC_RELEASE);
@@ -209,7 +211,8 @@ static void descriptors(struct restore *x, struct cr_err *e)
 	rst_wake(&own->files_done, 1);
 }
 
-/* Working directory, umask; a root that is not ours waits until all files are open. @fs: root and cwd for then, or -1 */
+/* Working directory, umask; a root that is not ours waits until all files are open. @fs: root and cwd for then, or -1
+ */
 static void directories(struct restore *x, int fs[2], struct cr_err *e)
 {
 	struct plan_task *t = me(x);
@@ -266,8 +269,9 @@ __attribute__((noreturn)) static void enter_blob(struct restore *x, int exe_fd, 
 	struct rst_arg *arg;
 
 	for (size_t i = 0; i < t->nr_threads; i++) /* queued signals and filters can be many */
-		room += 4 * (t->threads[i].core->thread_core->signals_p ?
-			     t->threads[i].core->thread_core->signals_p->n_signals * 256 : 0);
+		room += 4 * (t->threads[i].core->thread_core->signals_p
+				     ? t->threads[i].core->thread_core->signals_p->n_signals * 256
+				     : 0);
 	room += t->core->tc->signals_s ? t->core->tc->signals_s->n_signals * 1024 : 0;
 	room = (room + MM_PAGE - 1) & ~(uint64_t)(MM_PAGE - 1);
 	area = mm_reserve(&x->mm, room, PROT_READ | PROT_WRITE, e);
@@ -281,8 +285,10 @@ __attribute__((noreturn)) static void enter_blob(struct restore *x, int exe_fd, 
 	check(x, order_program(x, t, area, room, park, exe_fd, fs, stacks - data, &p, e), e);
 	used = data + p.data_len + (uint64_t)p.nr * sizeof(*p.ops) + 64;
 	if (p.nomem || used > stacks)
-		check(x, cr_err_set(e, CR_E_NOMEM, p.nomem ? ENOMEM : E2BIG, "restorer program", "%u operations, %u bytes of data", p.nr,
-				    p.data_len), e);
+		check(x,
+		      cr_err_set(e, CR_E_NOMEM, p.nomem ? ENOMEM : E2BIG, "restorer program",
+				 "%u operations, %u bytes of data", p.nr, p.data_len),
+		      e);
 	if (mremap(x->rst.sync, 0, x->shared_len, MREMAP_MAYMOVE | MREMAP_FIXED, area) == MAP_FAILED)
 		check(x, cr_err_set(e, CR_E_SYSTEM, errno, "restorer area", "mremap"), e);
 	memcpy((void *)blob, restorer_blob_start, (size_t)(restorer_blob_end - restorer_blob_start));

@@ -3,8 +3,8 @@
  * Theory of operation.
  *
  * Each task is made by clone3 with its own pid (set_tid), as the plan says by whom. Tasks are plain forks of this
- * program: they have the plan by copy-on-write. What must not survive the restore's death is tied to it twice: each task
- * asks for SIGKILL when its parent dies, and the root is seized at once with PTRACE_O_EXITKILL, so a killed main
+ * program: they have the plan by copy-on-write. What must not survive the restore's death is tied to it twice: each
+ * task asks for SIGKILL when its parent dies, and the root is seized at once with PTRACE_O_EXITKILL, so a killed main
  * process takes the root along and the root all others.
  *
  * Signals are blocked from before the first clone to the last moment.
@@ -40,11 +40,12 @@ static int taken(pid_t pid, const char *why, struct cr_err *e)
 		return -EEXIST;
 	}
 	if (st.state == 'Z') {
-		cr_err_set(e, CR_E_PID_TAKEN, 0, what, "it is held by a zombie (%s) that its parent %d has not reaped", st.comm, st.ppid);
+		cr_err_set(e, CR_E_PID_TAKEN, 0, what, "it is held by a zombie (%s) that its parent %d has not reaped",
+			   st.comm, st.ppid);
 		cr_err_remedy(e, "process %d must reap it, or end; then restore again", st.ppid);
 	} else {
-		cr_err_set(e, CR_E_PID_TAKEN, 0, what, "it is in use by %s%s (parent %d)", st.comm, st.state == 'X' ? ", which is ending" : "",
-			   st.ppid);
+		cr_err_set(e, CR_E_PID_TAKEN, 0, what, "it is in use by %s%s (parent %d)", st.comm,
+			   st.state == 'X' ? ", which is ending" : "", st.ppid);
 	}
 	return -EEXIST;
 }
@@ -89,21 +90,35 @@ static int clone_failed(pid_t pid, int err, struct cr_err *e)
 	if (err == -EPERM)
 		return cr_err_set(e, CR_E_PRIVILEGE, -err, what, "clone3 with a chosen pid");
 	if (err == -EINVAL)
-		return cr_err_set(e, CR_E_LIMIT, -err, what, "clone3 does not take this pid; is it above /proc/sys/kernel/pid_max?");
+		return cr_err_set(e, CR_E_LIMIT, -err, what,
+				  "clone3 does not take this pid; is it above /proc/sys/kernel/pid_max?");
 	return cr_err_set(e, CR_E_SYSTEM, -err, what, "clone3");
 }
 
-/* For a process that lives for a moment: a pid that no task of the plan wants. */
+pid_t tree_spare_pid(struct rst *r)
+{
+	struct restore *x = (struct restore *)((char *)r - offsetof(struct restore, rst));
+	char buf[32];
+
+	if (!x->spare) {
+		x->spare = 32768;
+		if (read_buf_at(AT_FDCWD, "/proc/sys/kernel/pid_max", buf, sizeof(buf)) > 0)
+			x->spare = atoi(buf);
+	}
+	while (--x->spare > 1 && plan_find(&x->plan, x->spare) != PLAN_NONE)
+		;
+	return x->spare;
+}
+
+/* A process that lives for a moment. */
 static pid_t clone_other(struct restore *x, uint64_t flags)
 {
-	char buf[32];
-	pid_t pid = 32768, ret = -EEXIST;
+	pid_t ret;
 
-	if (read_buf_at(AT_FDCWD, "/proc/sys/kernel/pid_max", buf, sizeof(buf)) > 0)
-		pid = atoi(buf);
-	while (--pid > 1 && ret == -EEXIST)
-		if (plan_find(&x->plan, pid) == PLAN_NONE)
-			ret = clone_task(pid, flags);
+	x->spare = 0;
+	do
+		ret = clone_task(tree_spare_pid(&x->rst), flags);
+	while (ret == -EEXIST && x->spare > 1);
 	return ret;
 }
 
@@ -229,7 +244,8 @@ void tree_kill(struct restore *x)
 	for (size_t i = 0; i < x->plan.nr; i++)
 		if (__atomic_load_n(&x->slots[i].created, __ATOMIC_ACQUIRE))
 			kill(x->plan.tasks[i].pid, SIGKILL);
-	/* We are their reaper (PR_SET_CHILD_SUBREAPER) and the tracer of some. Parents come first, so the rest falls to us. */
+	/* We are their reaper (PR_SET_CHILD_SUBREAPER) and the tracer of some. Parents come first, so the rest falls to
+	 * us. */
 	for (size_t i = 0; i < x->plan.nr; i++) {
 		if (!__atomic_load_n(&x->slots[i].created, __ATOMIC_ACQUIRE))
 			continue;

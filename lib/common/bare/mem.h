@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Memory functions for code without libc. gcc may emit calls of memcpy and memset by itself: bare-mem.c of a blob has them. */
+/* Memory functions for code without libc. gcc may emit calls of memcpy and memset by itself: bare-mem.c of a blob has
+ * them. */
 #ifndef CR_BARE_MEM_H
 #define CR_BARE_MEM_H
 

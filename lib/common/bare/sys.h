@@ -10,7 +10,8 @@
 
 #include "sys-arch.h"
 
-#define BARE_SYS_(nr, a, b, c, d, e, f, ...) bare_sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define BARE_SYS_(nr, a, b, c, d, e, f, ...) \
+	bare_sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 /* bare_sys(__NR_x, arguments ...): up to six; missing ones are 0. */
 #define bare_sys(nr, ...) BARE_SYS_(nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 

@@ -28,7 +28,8 @@ struct rst_op *prog_op(struct rst_prog *p, enum rst_opcode op, const char *label
 	return o;
 }
 
-struct rst_op *prog_call(struct rst_prog *p, const char *label, unsigned flags, unsigned reloc, uint32_t nr, const uint64_t a[6])
+struct rst_op *prog_call(struct rst_prog *p, const char *label, unsigned flags, unsigned reloc, uint32_t nr,
+			 const uint64_t a[6])
 {
 	struct rst_op *o = prog_op(p, RST_OP_SYS, label, a);
 

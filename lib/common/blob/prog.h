@@ -24,14 +24,15 @@ struct rst_prog {
  */
 struct rst_op *prog_op(struct rst_prog *p, enum rst_opcode op, const char *label, const uint64_t a[6]);
 /* Append a system call. @reloc: which arguments are offsets of prog_data(). */
-struct rst_op *prog_call(struct rst_prog *p, const char *label, unsigned flags, unsigned reloc, uint32_t nr, const uint64_t a[6]);
+struct rst_op *prog_call(struct rst_prog *p, const char *label, unsigned flags, unsigned reloc, uint32_t nr,
+			 const uint64_t a[6]);
 /* Put bytes beside the program, 16-byte aligned. Return: their offset, for relocated arguments. */
 uint64_t prog_data(struct rst_prog *p, const void *data, size_t len);
 void prog_free(struct rst_prog *p);
 
-#define PROG_ARGS(...)				    ((const uint64_t[6]){ __VA_ARGS__ })
-#define prog_sys(p, label, nr, ...)		    prog_call(p, label, 0, 0, nr, PROG_ARGS(__VA_ARGS__))
-#define prog_try(p, label, nr, ...)		    prog_call(p, label, RST_F_IGNORE, 0, nr, PROG_ARGS(__VA_ARGS__))
-#define prog_sys_data(p, label, reloc, nr, ...)	    prog_call(p, label, 0, reloc, nr, PROG_ARGS(__VA_ARGS__))
+#define PROG_ARGS(...)				((const uint64_t[6]){ __VA_ARGS__ })
+#define prog_sys(p, label, nr, ...)		prog_call(p, label, 0, 0, nr, PROG_ARGS(__VA_ARGS__))
+#define prog_try(p, label, nr, ...)		prog_call(p, label, RST_F_IGNORE, 0, nr, PROG_ARGS(__VA_ARGS__))
+#define prog_sys_data(p, label, reloc, nr, ...) prog_call(p, label, 0, reloc, nr, PROG_ARGS(__VA_ARGS__))
 
 #endif

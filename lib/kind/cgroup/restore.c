@@ -2,10 +2,10 @@
 /*
  * Cgroups, restore half: membership of a host tree.
  *
- * Theory of operation: the main process finds the directory of each cgroup that a task was in and the restore is not (hierarchies
- * where both are in the same one need nothing, nor a mount). Each task writes itself into cgroup.procs before it makes
- * others, so that children are born where their parent is. Cgroups are not made here: that comes with the
- * management of whole cgroup trees.
+ * Theory of operation: the main process finds the directory of each cgroup that a task was in and the restore is not
+ * (hierarchies where both are in the same one need nothing, nor a mount). Each task writes itself into cgroup.procs
+ * before it makes others, so that children are born where their parent is. Cgroups are not made here: that comes with
+ * the management of whole cgroup trees.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +54,8 @@ static const char *procs_path(struct find *f, const char *name, const char *path
 	while (p && first && proc_mountinfo_next(&p, &m) == 1) {
 		size_t root = strcmp(m.root, "/") ? strlen(m.root) : 0;
 
-		if (!*first ? strcmp(m.fstype, "cgroup2") : strcmp(m.fstype, "cgroup") || !proc_list_has(m.super, first))
+		if (!*first ? strcmp(m.fstype, "cgroup2")
+			    : strcmp(m.fstype, "cgroup") || !proc_list_has(m.super, first))
 			continue;
 		if (strncmp(path, m.root, root) || (path[root] && path[root] != '/'))
 			continue;
@@ -109,8 +110,8 @@ static int add_set(struct find *f, struct cgroup_plan *p, const CgroupEntry *ce,
 		if (ce->sets[i]->id == id)
 			se = ce->sets[i];
 	if (!se || se->n_ctls > MEMBERS_MAX)
-		return cr_err_set(e, se ? CR_E_IMG_CORRUPT : CR_E_IMG_REF, 0, "cgroup.img", se ? "set %u is too large" : "there is no set %u",
-				  id);
+		return cr_err_set(e, se ? CR_E_IMG_CORRUPT : CR_E_IMG_REF, 0, "cgroup.img",
+				  se ? "set %u is too large" : "there is no set %u", id);
 	s->id = id;
 	s->v = arena_calloc(f->r->arena, se->n_ctls + 1, sizeof(*s->v));
 	if (!s->v)
@@ -121,8 +122,8 @@ static int add_set(struct find *f, struct cgroup_plan *p, const CgroupEntry *ce,
 	return err;
 }
 
-int cgroup_plan_load(struct rst *r, const CgroupEntry *ce, uint32_t own, const uint32_t *ids, size_t n, struct cgroup_plan **ret,
-		     struct cr_err *e)
+int cgroup_plan_load(struct rst *r, const CgroupEntry *ce, uint32_t own, const uint32_t *ids, size_t n,
+		     struct cgroup_plan **ret, struct cr_err *e)
 {
 	_cleanup_free_ char *mounts = NULL, *self = NULL;
 	const char *mode = r->opts->manage_cgroups;

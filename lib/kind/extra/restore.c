@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Theory of operation: extra.json (doc/extra.md), restore half. A thread without a row has the kernel's defaults, whatever
- * this process runs with; so where we differ from the default ourselves, threads without a row cost system calls, and else nothing.
+ * Theory of operation: extra.json (doc/extra.md), restore half. A thread without a row has the kernel's defaults,
+ * whatever this process runs with; so where we differ from the default ourselves, threads without a row cost system
+ * calls, and else nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,7 @@ struct extra_row {
 struct extra_plan {
 	struct extra_row *rows; /* by tid */
 	size_t n;
-	struct extra_row none;	/* the defaults */
+	struct extra_row none; /* the defaults */
 	long own_slack, own_filter, own_ioprio;
 	bool own_affinity; /* ours is not all CPUs */
 	size_t mask_len;
@@ -43,7 +44,10 @@ static int bad(struct cr_err *e, pid_t tid, const char *what)
 
 static int hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 /* Cut to the CPUs that are here. Return: 0, -EINVAL: no mask, -ENODEV: none of them is here. */
@@ -80,7 +84,8 @@ static int get_number(const json_t *o, const char *name, long low, long high, lo
 	return 0;
 }
 
-static int parse_row(const json_t *o, const struct extra_plan *p, const uint8_t *here, struct extra_row *row, struct cr_err *e)
+static int parse_row(const json_t *o, const struct extra_plan *p, const uint8_t *here, struct extra_row *row,
+		     struct cr_err *e)
 {
 	const json_t *mask = json_object_get(o, "affinity");
 	long tid = 0;
@@ -90,16 +95,18 @@ static int parse_row(const json_t *o, const struct extra_plan *p, const uint8_t 
 	if (get_number(o, "tid", 1, 0x3fffffff, &tid) || !tid)
 		return bad(e, 0, "there is a row without a thread id");
 	row->tid = (pid_t)tid;
-	if (get_number(o, "ioprio", 0, 0xffff, &row->ioprio) || get_number(o, "timerslack", 0, INT64_MAX, &row->slack) ||
-	    get_number(o, "coredump_filter", 0, 0xffff, &row->filter) || get_number(o, "autogroup", -20, 19, &row->autogroup))
+	if (get_number(o, "ioprio", 0, 0xffff, &row->ioprio) ||
+	    get_number(o, "timerslack", 0, INT64_MAX, &row->slack) ||
+	    get_number(o, "coredump_filter", 0, 0xffff, &row->filter) ||
+	    get_number(o, "autogroup", -20, 19, &row->autogroup))
 		return bad(e, row->tid, "a value is out of range");
 	if (!mask)
 		return 0;
 	memset(row->mask, 0, sizeof(row->mask));
 	err = json_is_string(mask) ? parse_mask(json_string_value(mask), here, row->mask) : -EINVAL;
 	if (err == -ENODEV) {
-		cr_err_set(e, CR_E_LIMIT, 0, EXTRA_NAME, "thread %d is bound to CPUs %.100s, none of which is here", row->tid,
-			   json_string_value(mask));
+		cr_err_set(e, CR_E_LIMIT, 0, EXTRA_NAME, "thread %d is bound to CPUs %.100s, none of which is here",
+			   row->tid, json_string_value(mask));
 		cr_err_remedy(e, "restore on a machine with these CPUs, or edit affinity in " EXTRA_NAME);
 		return -ENODEV;
 	}
@@ -114,7 +121,8 @@ static int by_tid(const void *a, const void *b)
 	return x->tid < y->tid ? -1 : x->tid > y->tid;
 }
 
-static int load_rows(struct rst *r, struct extra_plan *p, const uint8_t *here, bool (*known)(void *, pid_t), void *arg, struct cr_err *e)
+static int load_rows(struct rst *r, struct extra_plan *p, const uint8_t *here, bool (*known)(void *, pid_t), void *arg,
+		     struct cr_err *e)
 {
 	int fd = openat(r->img, EXTRA_NAME, O_RDONLY | O_CLOEXEC), err = 0;
 	json_error_t why;
@@ -134,7 +142,8 @@ static int load_rows(struct rst *r, struct extra_plan *p, const uint8_t *here, b
 		p->rows = arena_calloc(r->arena, json_array_size(tasks) + 1, sizeof(*p->rows));
 	if (!err && !p->rows)
 		err = cr_err_nomem(e);
-	json_array_foreach (tasks, i, row) {
+	json_array_foreach(tasks, i, row)
+	{
 		if (err)
 			break;
 		err = parse_row(row, p, here, &p->rows[p->n], e);
@@ -167,7 +176,8 @@ static void all_cpus(struct extra_plan *p, uint8_t here[MASK_BYTES])
 	memcpy(p->none.mask, here, MASK_BYTES);
 }
 
-int extra_plan_load(struct rst *r, bool (*known)(void *arg, pid_t tid), void *arg, struct extra_plan **ret, struct cr_err *e)
+int extra_plan_load(struct rst *r, bool (*known)(void *arg, pid_t tid), void *arg, struct extra_plan **ret,
+		    struct cr_err *e)
 {
 	struct extra_plan *p = arena_alloc(r->arena, sizeof(*p));
 	uint8_t here[MASK_BYTES] = {};
@@ -222,7 +232,8 @@ void extra_emit(struct rst_prog *p, const struct extra_plan *x, pid_t tid)
 	const struct extra_row *row = row_of(x, tid);
 
 	if (row->has_affinity || x->own_affinity)
-		prog_sys_data(p, "CPU affinity", 1 << 2, SYS_sched_setaffinity, 0, x->mask_len, prog_data(p, row->mask, x->mask_len));
+		prog_sys_data(p, "CPU affinity", 1 << 2, SYS_sched_setaffinity, 0, x->mask_len,
+			      prog_data(p, row->mask, x->mask_len));
 	if (row->ioprio != x->own_ioprio)
 		prog_sys(p, "I/O priority", SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, (uint64_t)row->ioprio);
 	if (row->slack != x->own_slack)

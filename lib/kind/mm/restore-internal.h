@@ -12,6 +12,11 @@ bool mm_is_private(const VmaEntry *v);
 long mm_find(const MmEntry *mm, size_t *hint, uint64_t addr);
 /* Fill @s->mm from pagemap-PID.img and pages-N.img. */
 int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *vdso, struct cr_err *e);
+/*
+ * Read @len bytes at @off of @fd to @at; both ends of the range are multiples of 2 MiB. @huge: into huge pages.
+ * Return: 0, -errno, -ENODATA: the file ends before.
+ */
+int mm_read_bulk(struct rst *r, int fd, uint64_t at, uint64_t len, off_t off, bool huge);
 /* Are two vdsos the same but for notes and names? Both buffers are changed. */
 bool mm_same_vdso(uint8_t *a, uint8_t *b, size_t len);
 /* Fill a shared segment that is mapped at @at. */

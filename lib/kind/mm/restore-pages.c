@@ -4,8 +4,7 @@
  *
  * pagemap-PID.img says which pages are in pages-N.img, in order of addresses; the file has them in the same order. Runs
  * of entries are read by one preadv straight into place, with no buffer between. What bounds the speed is the faults of
- * 4 KiB pages: where 2 MiB are dense, one byte is touched, MADV_COLLAPSE makes a huge page (it leaves no flag behind,
- * unlike MADV_HUGEPAGE), and the read goes into that (kernel-facts.md D).
+ * 4 KiB pages: where 2 MiB are dense, they are made huge first, and long runs are read by two threads (restore-bulk.c).
  *
  * In a mapping inherited from the parent, each page is compared first and written only when it differs; pages that the
  * image does not have are given back (the child had dropped or never touched them).
@@ -27,20 +26,17 @@
 #include "kind/mm/mm.h"
 #include "pagemap.pb-c.h"
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
 enum { BATCH = 512, COMPARE_PAGES = 32 };
 
 struct filler {
+	struct rst *r;
 	struct mm_state *s;
 	const struct mm_vdso *vdso;
 	struct img_reader *pagemap;
 	int fd; /* pages-N.img */
 	char name[IMG_NAME_MAX];
-	off_t off;  /* in it: of the next page */
-	off_t base; /* of the first byte that iov[] waits for */
+	off_t off;	  /* in it: of the next page */
+	off_t base, next; /* of the first byte that iov[] waits for, and behind the last */
 	struct iovec iov[BATCH];
 	unsigned n;
 	size_t hint;
@@ -85,23 +81,26 @@ static int flush(struct filler *f, struct cr_err *e)
 	return 0;
 }
 
-static int queue(struct filler *f, uint64_t at, uint64_t len, struct cr_err *e)
+static int queue(struct filler *f, uint64_t at, uint64_t len, off_t off, struct cr_err *e)
 {
-	struct iovec *last = f->n ? &f->iov[f->n - 1] : NULL;
+	struct iovec *last;
 	int err;
 
-	if (last && (uintptr_t)last->iov_base + last->iov_len == at && last->iov_len + len < INT_MAX) {
-		last->iov_len += len;
+	if (!len)
 		return 0;
-	}
-	if (f->n == BATCH) {
+	if (f->n && (f->n == BATCH || f->next != off)) {
 		err = flush(f, e);
 		if (err)
 			return err;
 	}
 	if (!f->n)
-		f->base = f->off;
-	f->iov[f->n++] = (struct iovec){ (void *)at, len };
+		f->base = off;
+	f->next = off + (off_t)len;
+	last = f->n ? &f->iov[f->n - 1] : NULL;
+	if (last && (uintptr_t)last->iov_base + last->iov_len == at && last->iov_len + len < INT_MAX)
+		last->iov_len += len;
+	else
+		f->iov[f->n++] = (struct iovec){ (void *)at, len };
 	return 0;
 }
 
@@ -116,18 +115,23 @@ static bool thp_wanted(struct filler *f)
 	return f->thp;
 }
 
-/* Huge pages for the dense and aligned part of a run that is about to be read. */
-static void make_huge(struct filler *f, const VmaEntry *v, uint64_t at, uint64_t len)
+/* A long run: its aligned part goes the fast way. */
+static int read_run(struct filler *f, const VmaEntry *v, uint64_t at, uint64_t len, struct cr_err *e)
 {
-	uint64_t from = (at + MM_HUGE - 1) & ~(MM_HUGE - 1), to = (at + len) & ~(MM_HUGE - 1), p;
-	bool denied = v->has_madv && v->madv >> MADV_NOHUGEPAGE & 1;
+	uint64_t from = (at + MM_HUGE - 1) & ~(MM_HUGE - 1), to = (at + len) & ~(MM_HUGE - 1);
+	bool huge;
+	int err;
 
-	if (from >= to || denied || !(v->status & MM_ANON_PRIVATE) || f->s->mm->thp_disabled || !thp_wanted(f))
-		return;
-	for (p = from; p < to; p += MM_HUGE)
-		*(volatile char *)p = 0;
-	if (madvise((void *)from, to - from, MADV_COLLAPSE))
-		f->thp = errno == EINVAL ? 0 : f->thp;
+	if (from >= to)
+		return queue(f, at, len, f->off, e);
+	huge = v->status & MM_ANON_PRIVATE && !(v->has_madv && v->madv >> MADV_NOHUGEPAGE & 1) &&
+	       !f->s->mm->thp_disabled && thp_wanted(f);
+	err = queue(f, at, from - at, f->off, e);
+	if (!err)
+		err = mm_read_bulk(f->r, f->fd, from, to - from, f->off + (off_t)(from - at), huge);
+	if (err)
+		return e->code ? err : short_pages(f, err, e);
+	return queue(f, to, at + len - to, f->off + (off_t)(to - at), e);
 }
 
 /* Give the mapping its own protection back. */
@@ -223,13 +227,15 @@ static int compare_vdso(struct filler *f, const VmaEntry *v, uint64_t addr, uint
 	if (!dumped || !own)
 		return cr_err_nomem(e);
 	if (len > f->vdso->len || addr != v->start || len != v->end - v->start)
-		return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso", "it is not dumped as a whole, or larger than this kernel's");
+		return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso",
+				  "it is not dumped as a whole, or larger than this kernel's");
 	err = pread_full(f->fd, dumped, len, f->off);
 	if (err)
 		return short_pages(f, err, e);
 	memcpy(own, (void *)(f->vdso->start + f->vdso->len - len), len);
 	if (!mm_same_vdso(dumped, own, len))
-		return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso", "the code that the kernel gave to the task differs from this kernel's");
+		return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso",
+				  "the code that the kernel gave to the task differs from this kernel's");
 	return 0;
 }
 
@@ -259,10 +265,8 @@ static int fill_part(struct filler *f, long i, uint64_t addr, uint64_t len, stru
 		f->done = addr + len;
 		return err ? err : compare_run(f, (uint8_t *)at, len, e);
 	}
-	if (len >= MM_HUGE)
-		make_huge(f, v, at, len);
 	f->s->restored += len / MM_PAGE;
-	return queue(f, at, len, e);
+	return len >= MM_HUGE ? read_run(f, v, at, len, e) : queue(f, at, len, f->off, e);
 }
 
 static int fill_entry(struct filler *f, uint64_t addr, uint64_t pages, struct cr_err *e)
@@ -362,7 +366,7 @@ int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return cr_err_nomem(e);
-	*f = (struct filler){ .s = s, .vdso = vdso, .pagemap = &rd, .fd = -1, .opened = -1, .thp = -1 };
+	*f = (struct filler){ .r = r, .s = s, .vdso = vdso, .pagemap = &rd, .fd = -1, .opened = -1, .thp = -1 };
 	if (err) { /* no pagemap: no pages at all */
 		err = f->fd = open_pages(r, &rd, &a, f->name, e);
 		arena_free(&a);

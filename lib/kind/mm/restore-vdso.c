@@ -2,10 +2,10 @@
 /*
  * Theory of operation.
  *
- * The task gets this kernel's vdso at the address where it had one: libc has looked up its functions and keeps pointers into
- * it, and a thread may even stand inside. So code and data of the dumped one must be equal to ours, byte by byte; only
- * the notes (build id, release) and the string table may differ, which no code depends on. Two builds of one kernel
- * source pass this.
+ * The task gets this kernel's vdso at the address where it had one: libc has looked up its functions and keeps pointers
+ * into it, and a thread may even stand inside. So code and data of the dumped one must be equal to ours, byte by byte;
+ * only the notes (build id, release) and the string table may differ, which no code depends on. Two builds of one
+ * kernel source pass this.
  */
 #include <elf.h>
 #include <stdlib.h>

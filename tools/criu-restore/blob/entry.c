@@ -3,8 +3,8 @@
  * The restorer blob: runs the operations of a restorer program (lib/common/blob/restorer-abi.h) in the task that is
  * being restored, after its C code has handed over. Its own area is the only mapping that it may touch.
  *
- * All signals are blocked. Nothing returns from here: a thread ends parked in a futex wait, where the tracer gives it its
- * registers.
+ * All signals are blocked. Nothing returns from here: a thread ends parked in a futex wait, where the tracer gives it
+ * its registers.
  */
 #include <asm/unistd.h>
 #include <linux/futex.h>
@@ -137,7 +137,8 @@ static void do_op(struct rst_arg *arg, const struct rst_op *op)
 		ret = make_timer(arg, op);
 		break;
 	case RST_OP_REPORT:
-		if (__atomic_add_fetch(&sync->count, 1, __ATOMIC_ACQ_REL) == __atomic_load_n(&sync->target, __ATOMIC_ACQUIRE))
+		if (__atomic_add_fetch(&sync->count, 1, __ATOMIC_ACQ_REL) ==
+		    __atomic_load_n(&sync->target, __ATOMIC_ACQUIRE))
 			wake(&sync->count);
 		break;
 	case RST_OP_WAIT:
