@@ -10,7 +10,7 @@ hold()
 
 collect()
 {
-	CRIU_LOG_OPEN=1 "$BIN/criu-collect" -D "$IMG" -W "$WORK" -o dump.log -v4 "$@"
+	CRIU_LOG_OPEN=1 "$BIN/criu-collect" -D "$IMG" -W "$WORK" -o dump.log -v4
 }
 
 thaw()

@@ -12,6 +12,7 @@
  * filters go to criu-parasite, and our own ids to the seal, by IMG/.stage.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -22,6 +23,7 @@
 #include "kind/file/dump.h"
 #include "order.h"
 #include "tasks.h"
+#include "watchdog.h"
 
 static const char usage[] =
 	"usage: criu-collect [--wait] [-D DIR] [OPTION]...\n"
@@ -29,12 +31,22 @@ static const char usage[] =
 	"Write what can be seen from outside of a tree that criu-freeze holds: descriptors, files, sockets,\n"
 	"mappings, namespaces, seccomp filters, cgroups. Runs before criu-parasite.";
 
-static int run_hooks(struct dump *d, struct cr_err *e)
+/* What the end of the stage has to be told to, from the main thread or from the watchdog's. */
+struct run {
+	int img;
+	struct hold hold;
+	struct stage_facts facts;
+	struct cr_report refusals;
+	struct watchdog dog;
+};
+
+static int run_hooks(struct dump *d, struct watchdog *dog, struct cr_err *e)
 {
 	for (size_t i = 0; collect_order[i]; i++) {
 		int ret;
 
 		log_debug("%s", collect_order[i]->name);
+		atomic_store(&dog->step, collect_order[i]->name);
 		ret = collect_order[i]->run(d, e);
 		if (ret < 0)
 			return ret;
@@ -42,16 +54,19 @@ static int run_hooks(struct dump *d, struct cr_err *e)
 	return 0;
 }
 
-static int work(struct dump *d, struct cr_err *e)
+static int work(struct dump *d, struct watchdog *dog, struct cr_err *e)
 {
 	int ret = tasks_load(d, e);
 
 	if (!ret)
-		ret = run_hooks(d, e);
+		ret = run_hooks(d, dog, e);
 	if (!ret)
 		ret = tasks_write_stage(d, e);
 	dump_files_free(d);
 	tasks_close(d);
+	/* Too late to bark? Then it is reporting, and this process is about to end. */
+	if (!atomic_exchange(&dog->step, NULL))
+		pause();
 	if (ret && cr_report_add(d->refusals, e) < 0)
 		return cr_err_nomem(e);
 	if (!ret && d->refusals->n) {
@@ -62,19 +77,18 @@ static int work(struct dump *d, struct cr_err *e)
 }
 
 /* Log, manifest, holder: all must learn how it ended. */
-static int report(int img, struct hold *hold, struct stage_facts *facts, const struct cr_report *failures, int ret,
-		  struct cr_err *e)
+static int report(struct run *r, int ret, struct cr_err *e)
 {
 	struct cr_err late = { 0 };
 
-	for (size_t i = 0; i < failures->n; i++)
-		log_failure(&failures->v[i]);
-	if (manifest_stage(img, facts, ret ? failures : NULL, &late)) {
+	for (size_t i = 0; i < r->refusals.n; i++)
+		log_failure(&r->refusals.v[i]);
+	if (manifest_stage(r->img, &r->facts, ret ? &r->refusals : NULL, &late)) {
 		log_failure(&late);
 		*e = ret ? *e : late;
 		ret = ret ? ret : -EIO;
 	}
-	if (hold_finish(hold, ret, &late)) {
+	if (hold_finish(&r->hold, ret, &late)) {
 		log_failure(&late);
 		*e = ret ? *e : late;
 		ret = ret ? ret : -EIO;
@@ -82,34 +96,44 @@ static int report(int img, struct hold *hold, struct stage_facts *facts, const s
 	return ret;
 }
 
+/* The main thread is blocked in the kernel and will touch nothing any more. */
+static void blocked(void *ctx, const struct cr_err *e)
+{
+	struct run *r = ctx;
+	struct cr_err copy = *e;
+
+	cr_report_add(&r->refusals, e);
+	report(r, -ETIMEDOUT, &copy);
+}
+
 int main(int argc, char **argv)
 {
-	struct cr_report refusals = { 0 };
+	struct run r = { .img = -1, .dog = { .step = "tasks", .blocked = blocked } };
 	struct cr_err err = { 0 };
 	struct arena arena = { 0 };
-	struct stage_facts facts;
 	struct cr_opts opts;
-	struct hold hold;
-	int img = -1, ret;
+	int ret;
 
-	ret = cr_tool_start("criu-collect", usage, W_DUMP, true, argc, argv, &opts, &img, &err);
+	ret = cr_tool_start("criu-collect", usage, W_DUMP, true, argc, argv, &opts, &r.img, &err);
 	if (!ret)
-		ret = hold_connect(img, HOLD_ST_COLLECT, opts.wait, &hold, &err);
+		ret = hold_connect(r.img, HOLD_ST_COLLECT, opts.wait, &r.hold, &err);
 	if (ret) {
 		log_failure(&err);
 		return cr_exit_code(&opts, &err);
 	}
-	stage_begin(&facts, "criu-collect");
-	ret = work(&(struct dump){ .img = img,
+	r.dog.ctx = &r;
+	watchdog_start(&r.dog);
+	stage_begin(&r.facts, "criu-collect");
+	ret = work(&(struct dump){ .img = r.img,
 				   .opts = &opts,
-				   .hold = &hold,
+				   .hold = &r.hold,
 				   .arena = &arena,
-				   .facts = &facts,
-				   .refusals = &refusals },
-		   &err);
-	ret = report(img, &hold, &facts, &refusals, ret, &err);
-	cr_report_free(&refusals);
+				   .facts = &r.facts,
+				   .refusals = &r.refusals },
+		   &r.dog, &err);
+	ret = report(&r, ret, &err);
+	cr_report_free(&r.refusals);
 	arena_free(&arena);
-	fd_close(img);
+	fd_close(r.img);
 	return ret ? cr_exit_code(&opts, &err) : 0;
 }
