@@ -445,6 +445,27 @@ static int make_slots(struct files_plan *p, struct cr_err *e)
 	return 0;
 }
 
+/* A tree without its locks would be wrong, and nobody would know. */
+static int refuse_locks(struct rst *r, struct cr_err *e)
+{
+	struct arena a = { 0 };
+	struct img_reader rd;
+	void *lock;
+	int ret;
+
+	ret = img_open(r->img, IMG_FILE_LOCKS, 0, &rd, e);
+	if (ret <= 0)
+		return ret;
+	ret = img_get(&rd, &a, &lock, e);
+	if (ret > 0) {
+		ret = cr_err_set(e, CR_E_FILE_LOCK, 0, rd.name, "file locks are not supported yet at restore");
+		cr_err_remedy(e, "make the dump when the tasks hold no lock");
+	}
+	img_close(&rd);
+	arena_free(&a);
+	return ret;
+}
+
 static int prepare(struct rst *r, struct cr_err *e)
 {
 	int ret;
@@ -473,6 +494,8 @@ int files_plan_load(struct rst *r, const uint32_t *files_ids, size_t n, struct f
 	if (!p->tables)
 		return cr_err_nomem(e);
 	ret = load_descs(r, e);
+	if (!ret)
+		ret = refuse_locks(r, e);
 	if (!ret)
 		ret = files_remap_load(r, e);
 	if (!ret)
