@@ -20,6 +20,16 @@ thaw()
 	rm -rf "$IMG/.stage"
 }
 
+# A file system whose server is stopped must not be looked at: end the server first.
+teardown()
+{
+	if grep -q " $T/v/mnt fuse" /proc/self/mounts; then
+		kill -KILL "$PID"
+		umount -l "$T/v/mnt"
+	fi
+	common_teardown
+}
+
 # A field of an image: show NAME FILTER
 show()
 {
@@ -177,5 +187,24 @@ if len(sys.argv) == 1 and os.environ.get("AGAIN") is None:
 	rm -f "$IMG"/.*.tmp
 	collect
 	thaw
+	victim_finish
+}
+
+@test "a tree that serves a file system which it uses itself: an end after a while, with a reason" {
+	requires_root
+	start_program "$VICTIMS/fuse"
+	wait_for 10 has_line "$DIR/out.txt" 'ready|none.*'
+	! grep -q '^none' "$DIR/out.txt" || skip "no FUSE"
+	before=$(sed -n 's/^TracerPid:\s*//p' "/proc/$PID/status")
+	hold
+	SECONDS=0
+	refused blocked collect
+	[ $SECONDS -le 20 ] || fail "it took $SECONDS s"
+	[[ $output == *files* ]]
+	jq -e '[.stages[].failures[]?.code] | contains(["blocked"])' "$IMG/manifest.json"
+	"$BIN/criu-freeze" thaw -D "$IMG" -W "$WORK"
+	rm -rf "$IMG/.stage" "$IMG"/.*.tmp
+	wait_for 5 runs "$PID"
+	[ "$(sed -n 's/^TracerPid:\s*//p' "/proc/$PID/status")" = "$before" ]
 	victim_finish
 }
