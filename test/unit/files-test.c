@@ -192,9 +192,11 @@ static void put_fd(int table, uint32_t id, int type, uint32_t fd, bool cloexec)
 
 static char *in_dir(const char *name)
 {
-	char *path;
+	size_t size = strlen(dir) + strlen(name) + 2;
+	char *path = arena_alloc(&arena, size);
 
-	return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
+	snprintf(path, size, "%s/%s", dir, name);
+	return path;
 }
 
 static void put_reg(uint32_t id, char *path, uint32_t flags, uint64_t pos, uint64_t size)
