@@ -29,8 +29,8 @@ enum hold_verb {
 	HOLD_PARK,   /* arg[0]: see enum hold_park; payload: a socket (SCM_RIGHTS); undone when the connection ends */
 	HOLD_STATUS, /* answer: struct hold_status */
 	HOLD_SEALED, /* the image is sealed: from now on HOLD_KILL is allowed */
-	HOLD_KILL,   /* SIGKILL to all; answers when they are gone */
-	HOLD_THAW,   /* arg[0] = 1: leave the tasks stopped by SIGSTOP; answers when all run */
+	HOLD_KILL,   /* SIGKILL to all; answers when they are gone: struct hold_end */
+	HOLD_THAW,   /* arg[0] = 1: leave the tasks stopped by SIGSTOP; answers when all run: struct hold_end */
 	HOLD_STOP,   /* end the dead-man's timer: keep the tree until told otherwise */
 	HOLD_LEASE,  /* payload: a pidfd */
 	HOLD_CALLS_MANY, /* payload: per batch a struct hold_part and its calls; the threads run side by side; answer:
@@ -120,6 +120,13 @@ struct hold_filter {
 };
 
 enum hold_park { HOLD_PARK_TCP_REPAIR = 1, HOLD_PARK_PEEK_OFF = 2 };
+
+/* Answer to HOLD_KILL and HOLD_THAW. */
+struct hold_end {
+	uint64_t frozen_ns; /* from the first interrupt to the last resume or kill */
+	int32_t unreaped;   /* after a kill: zombies that are left */
+	int32_t reaper;	    /* who has to reap the first of them */
+};
 
 struct hold_status {
 	struct hold_banner banner;

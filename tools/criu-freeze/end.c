@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The end of a dump: seal, then kill, thaw or stop.
+ *
+ * Order matters: the images are on disk and sealed before the holder may kill anything; action scripts (post-dump) run
+ * between the two, with the tree still stopped, and one that fails turns the end into a thaw, as CRIU does; the
+ * statistics come last, because the frozen time ends with the last resume or kill.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/script.h"
+#include "freeze.h"
+#include "hold/client.h"
+#include "seal.h"
+#include "stats.h"
+
+enum how { END_KILL, END_THAW, END_STOP };
+
+static void write_failure(int img, const struct cr_err *e)
+{
+	struct cr_report r = { 0 };
+	struct stage_facts f;
+	struct cr_err late;
+
+	stage_begin(&f, "seal");
+	if (!cr_report_add(&r, e) && manifest_stage(img, &f, &r, &late))
+		log_failure(&late);
+	cr_report_free(&r);
+}
+
+static int tell_sealed(struct hold *h, struct cr_err *e)
+{
+	struct hold_req req = { .verb = HOLD_SEALED };
+	ssize_t n = hold_request(h, &req, NULL, 0, -1, NULL, 0, e);
+
+	return n < 0 ? (int)n : 0;
+}
+
+/* With a holder that has held the tree since the manifest was begun: a holder ends with its hold. */
+static int seal_held(const struct cr_opts *o, int img, struct hold *h, struct cr_err *e)
+{
+	int err;
+
+	if (!h->banner.started_ns)
+		return cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "it does not hold the tree");
+	err = seal_images(img, !o->no_sync, o->checksum, e);
+	if (err) {
+		write_failure(img, e);
+		return err;
+	}
+	err = tell_sealed(h, e);
+	if (err) /* the tree may have run since: this is no checkpoint of it */
+		unlinkat(img, "inventory.img", 0);
+	return err;
+}
+
+int freeze_seal(const struct cr_opts *o, int img, struct cr_err *e)
+{
+	struct hold h = { .fd = -1 };
+	int err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
+
+	if (err)
+		return err;
+	err = seal_held(o, img, &h, e);
+	hold_close(&h);
+	return err;
+}
+
+static bool option(json_t *m, const char *name)
+{
+	return json_is_true(json_object_get(json_object_get(m, "options"), name));
+}
+
+/* The frozen time belongs to criu-freeze's row. */
+static void note_frozen(int img, json_t *m, json_int_t us, const char *how)
+{
+	json_t *stages = json_object_get(m, "stages"), *row = NULL, *r;
+	struct cr_err late;
+	size_t i;
+
+	json_array_foreach(stages, i, r)
+	{
+		const char *name = json_string_value(json_object_get(r, "name"));
+
+		if (name && !strcmp(name, "criu-freeze"))
+			row = r;
+	}
+	if (!row)
+		return;
+	json_object_set_new(row, "frozen_us", json_integer(us));
+	json_object_set_new(row, "end", json_string(how));
+	if (manifest_update(img, json_pack("{s:O}", "stages", stages), &late))
+		log_failure(&late);
+}
+
+static json_int_t freezing_us(json_t *m)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(m, "stages"), i, row)
+	{
+		const char *name = json_string_value(json_object_get(row, "name"));
+
+		if (name && !strcmp(name, "criu-freeze"))
+			return json_integer_value(json_object_get(row, "freezing_us"));
+	}
+	return 0;
+}
+
+static int let_go(struct hold *h, enum how how, struct hold_end *end, struct cr_err *e)
+{
+	struct hold_req req = { .verb = how == END_KILL ? HOLD_KILL : HOLD_THAW, .arg = { how == END_STOP } };
+	ssize_t n = hold_request(h, &req, NULL, 0, -1, end, sizeof(*end), e);
+
+	if (n < 0)
+		return (int)n;
+	if (n != sizeof(*end))
+		return cr_err_set(e, CR_E_HOLDER, EPROTO, "holder", "its answer has a wrong length");
+	if (end->unreaped)
+		log_info("%d tasks are dead, but process %d has to reap them before their pids are free", end->unreaped,
+			 end->reaper);
+	return 0;
+}
+
+/* The connection ends when the holder has removed its socket. */
+static void await_holder_end(struct hold *h)
+{
+	char c;
+
+	while (recv(h->fd, &c, 1, 0) > 0)
+		;
+	hold_close(h);
+}
+
+static int finish(const struct cr_opts *o, int img, struct hold *h, enum how how, struct cr_err *e)
+{
+	static const char *const names[] = { "killed", "running", "stopped" };
+	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct hold_end end;
+	json_t *m = NULL;
+	int err = let_go(h, how, &end, e);
+
+	if (err)
+		return err;
+	await_holder_end(h);
+	err = manifest_read(img, &m, e);
+	if (err)
+		return err;
+	note_frozen(img, m, (json_int_t)(end.frozen_ns / 1000), names[how]);
+	log_info("Writing stats");
+	err = stats_dump(work, m, (uint32_t)freezing_us(m), (uint32_t)(end.frozen_ns / 1000), o->display_stats, e);
+	json_decref(m);
+	return err;
+}
+
+static enum how how_to_end(const struct cr_opts *o, int img, struct cr_err *e, int *ret_err)
+{
+	enum how how = END_KILL;
+	json_t *m = NULL;
+
+	*ret_err = manifest_read(img, &m, e);
+	if (*ret_err)
+		return how;
+	if (o->leave_stopped || option(m, "leave_stopped"))
+		how = END_STOP;
+	else if (o->leave_running || option(m, "leave_running"))
+		how = END_THAW;
+	json_decref(m);
+	return how;
+}
+
+int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e)
+{
+	struct cr_err script = { 0 };
+	struct hold_end end;
+	struct hold h = { .fd = -1 };
+	enum how how;
+	int code = 0, err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
+
+	if (err)
+		return err;
+	how = how_to_end(o, img, e, &err);
+	if (!err)
+		err = seal_held(o, img, &h, e);
+	if (err && o->as_criu) {
+		/* The wrapper has no step behind this one. By hand the tree stays held: the user may mend and try
+		 * again. */
+		if (!let_go(&h, END_THAW, &end, &script))
+			await_holder_end(&h);
+		dir_remove_stage(img);
+	}
+	if (!err)
+		code = script_run(o, "post-dump", img, h.banner.root, &script);
+	if (code) {
+		log_failure(&script);
+		how = END_THAW;
+		*ret_code = code > 0 ? code & 0xff : 1;
+	}
+	if (!err)
+		err = finish(o, img, &h, how, e);
+	hold_close(&h);
+	if (!err && !code)
+		log_info("Dumping finished successfully");
+	else if (err)
+		log_error("Dumping FAILED.");
+	return err;
+}
+
+static bool sealed(int img)
+{
+	struct cr_err ignored;
+
+	return manifest_check_sealed(img, &ignored) == 1;
+}
+
+int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e)
+{
+	struct hold h = { .fd = -1 };
+	int err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
+
+	if (err)
+		return err;
+	err = finish(o, img, &h, END_KILL, e);
+	hold_close(&h);
+	return err;
+}
+
+int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e)
+{
+	bool failed = getenv("CRIU_LOG_OPEN"); /* the wrapper does this when a stage has failed */
+	struct hold_end end;
+	struct hold h = { .fd = -1 };
+	int err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
+
+	if (!err && sealed(img)) {
+		err = finish(o, img, &h, stopped ? END_STOP : END_THAW, e);
+	} else if (!err) {
+		err = let_go(&h, stopped ? END_STOP : END_THAW, &end, e);
+		if (!err)
+			await_holder_end(&h);
+		dir_remove_stage(img);
+	}
+	if (err && e->code == CR_E_NOT_HELD && failed)
+		err = 0; /* it runs, which is what was asked for */
+	if (failed)
+		log_error("Dumping FAILED.");
+	hold_close(&h);
+	return err;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The parts of criu-freeze that are not the holder. */
+#ifndef CR_FREEZE_FREEZE_H
+#define CR_FREEZE_FREEZE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/opts.h"
+#include "holder.h"
+#include "image/manifest.h"
+
+/* ---- start.c ---- */
+/* Stop the tree of -t and leave a holder. Return: 0; -errno with @e: the tree runs. */
+int freeze_start(const struct cr_opts *o, int img, struct cr_err *e);
+
+/* ---- checkdir.c: the images directory ---- */
+/*
+ * May a dump be made here? A holder that lives, a checkpoint without --force: refused.
+ * @ret_old: there is a checkpoint, to be replaced
+ */
+int dir_check(const struct cr_opts *o, int img, bool *ret_old, struct cr_err *e);
+/* Remove what an older dump left: inventory.img and the manifest first. */
+int dir_clean(int img, struct cr_err *e);
+/* Remove IMG/.stage and what is in it. */
+void dir_remove_stage(int img);
+
+/* ---- facts.c ---- */
+/* Facts of the host and the options that later steps ask for: the head of the manifest. */
+json_t *facts_head(const struct cr_opts *o);
+/* Rows of manifest.tree. */
+json_t *facts_tree(const struct holder *h);
+/* pstree.img. */
+int facts_pstree(const struct holder *h, int img, struct stage_facts *f, struct cr_err *e);
+
+/* ---- end.c, ask.c: what is asked of a holder that is there ---- */
+/* Make a checkpoint of what the stages wrote. The holder must have held the tree all the time. */
+int freeze_seal(const struct cr_opts *o, int img, struct cr_err *e);
+/* @ret_code: exit status other than 0 although nothing failed (a post-dump script's). */
+int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e);
+int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e);
+int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e);
+int freeze_stop(const struct cr_opts *o, int img, struct cr_err *e);
+int freeze_status(const struct cr_opts *o, int img, struct cr_err *e);
+int freeze_cont(const struct cr_opts *o, int img, struct cr_err *e);
+/* Run o->words with the tree held, then let it run. @ret_code: the command's. */
+int freeze_command(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e);
+
+#endif

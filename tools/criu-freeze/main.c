@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* criu-freeze: stop a tree and keep it stopped; seal the images; let the tree go. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/opts.h"
+#include "freeze.h"
+
+static const char usage[] =
+	"usage: criu-freeze -t PID [-D DIR] [OPTION]...\n"
+	"       criu-freeze -t PID [-D DIR] [OPTION]... -- COMMAND [ARG]...\n"
+	"       criu-freeze {end | seal | kill | thaw | stop | status | cont | unlock} [-D DIR] [OPTION]...\n"
+	"\n"
+	"Stop a tree of processes, and leave a holder that keeps it stopped for the next stages. With a command: run "
+	"it with the tree\n"
+	"stopped, then let the tree run.\n"
+	"  end     seal, then do what the options of the dump say: kill the tree, let it run (-R), or leave it stopped "
+	"(-s)\n"
+	"  seal    make a checkpoint of the images\n"
+	"  kill    end the tree; only after the seal\n"
+	"  thaw    let the tree run\n"
+	"  stop    keep the tree stopped until told otherwise\n"
+	"  status  tell about the holder\n"
+	"  cont    send a tree that was left stopped (-s) on its way\n"
+	"  unlock  remove the network lock of a dump";
+
+static int unlock(void)
+{
+	puts("Nothing is locked: connections are not carried yet.");
+	return 0;
+}
+
+static int verb(const struct cr_opts *o, int img, int *code, struct cr_err *e)
+{
+	const char *v = o->nr_words ? o->words[0] : "";
+
+	if (o->rest < o->nr_words && !o->rest)
+		return freeze_command(o, img, code, e);
+	if (!*v)
+		return freeze_start(o, img, e);
+	if (o->nr_words > 1)
+		return cr_err_set(e, CR_E_USAGE, 0, "criu-freeze", "%s takes no more words", v);
+	if (!strcmp(v, "end"))
+		return freeze_end(o, img, code, e);
+	if (!strcmp(v, "seal"))
+		return freeze_seal(o, img, e);
+	if (!strcmp(v, "kill"))
+		return freeze_kill(o, img, e);
+	if (!strcmp(v, "thaw"))
+		return freeze_thaw(o, img, false, e);
+	if (!strcmp(v, "stop"))
+		return freeze_stop(o, img, e);
+	if (!strcmp(v, "status"))
+		return freeze_status(o, img, e);
+	if (!strcmp(v, "cont"))
+		return freeze_cont(o, img, e);
+	if (!strcmp(v, "unlock"))
+		return unlock();
+	return cr_err_set(e, CR_E_USAGE, 0, "criu-freeze", "there is no verb %s", v);
+}
+
+int main(int argc, char **argv)
+{
+	struct cr_err err = { 0 };
+	struct cr_opts opts;
+	int img = -1, code = 0, ret;
+
+	ret = cr_tool_start("criu-freeze", usage, W_DUMP, true, argc, argv, &opts, &img, &err);
+	if (!ret)
+		ret = verb(&opts, img, &code, &err);
+	if (ret) {
+		log_failure(&err);
+		if (opts.nr_words == 0 && err.code != CR_E_USAGE)
+			log_error("Dumping FAILED.");
+	}
+	fd_close(img);
+	return ret ? cr_exit_code(&opts, &err) : code;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * criu-freeze -t PID: checks, begins the manifest, forks the holder, waits until it has the tree, writes what it found.
+ *
+ * All that takes time is before the first interrupt (manifest, script) or beside the work of the next stage
+ * (pstree.img, the tree in the manifest: the holder lets waiting stages go on as soon as the tree stands).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/script.h"
+#include "freeze.h"
+#include "proc/stat.h"
+#include "proc/status.h"
+
+enum { DEFAULT_TIMEOUT = 10, DEFAULT_HOLD_TIME = 300 };
+
+static int read_status(pid_t pid, struct proc_status *ret)
+{
+	static char buf[65536];
+	_cleanup_close_ int proc = open_proc_pid(pid);
+
+	return proc < 0 ? proc : proc_status_read(proc, "status", buf, sizeof(buf), ret);
+}
+
+static int check_self(pid_t root, struct cr_err *e)
+{
+	for (pid_t pid = getpid(); pid > 0;) {
+		_cleanup_close_ int proc = open_proc_pid(pid);
+		struct proc_stat st;
+
+		if (pid == root)
+			return cr_err_set(e, CR_E_SELF_IN_TREE, 0, "criu-freeze",
+					  "it runs inside of the tree of task %d", root);
+		if (proc < 0 || proc_stat_read(proc, "stat", &st))
+			break;
+		pid = st.ppid;
+	}
+	return 0;
+}
+
+static int check_root(const struct cr_opts *o, struct cr_err *e)
+{
+	_cleanup_close_ int pidfd = -1, proc = -1;
+	struct proc_status status;
+	struct proc_stat st;
+	char object[96];
+	pid_t pid = o->tree;
+	int err;
+
+	snprintf(object, sizeof(object), "task %d", pid);
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0 && (errno == ESRCH || read_status(pid, &status)))
+		return cr_err_set(e, CR_E_NO_TASK, ESRCH, object, "there is no such process");
+	if (pidfd < 0) {
+		cr_err_set(e, CR_E_NO_TASK, 0, object, "it is a thread of process %d", status.tgid);
+		cr_err_remedy(e, "name the process: -t %d", status.tgid);
+		return -ESRCH;
+	}
+	proc = open_proc_pid(pid);
+	err = proc < 0 ? proc : proc_stat_read(proc, "stat", &st);
+	if (err)
+		return cr_err_set(e, CR_E_NO_TASK, ESRCH, object, "there is no such process");
+	snprintf(object, sizeof(object), "task %d (%.15s)", pid, st.comm);
+	if (st.flags & PROC_PF_KTHREAD)
+		return cr_err_set(e, CR_E_KERNEL_THREAD, 0, object, "it is a kernel thread");
+	if (st.state == 'Z' || st.state == 'X')
+		return cr_err_set(e, CR_E_NO_TASK, 0, object, "it has exited and waits for its parent");
+	err = check_self(pid, e);
+	if (err)
+		return err;
+	if (st.session != pid && !o->shell_job) {
+		/* CRIU's words: people look for them. */
+		cr_err_set(e, CR_E_SESSION_OUTSIDE, 0, object, "it is not a session leader (its session is %d)",
+			   st.session);
+		cr_err_remedy(e, "consider using --shell-job, or start the program with setsid");
+		return -EINVAL;
+	}
+	log_info("Dumping processes (pid: %d comm: %s)", pid, st.comm);
+	return 0;
+}
+
+static int parse_expect(const char *list, uint32_t *ret, struct cr_err *e)
+{
+	static const struct {
+		const char *name;
+		enum hold_stage stage;
+	} names[] = { { "collect", HOLD_ST_COLLECT }, { "parasite", HOLD_ST_PARASITE }, { "pages", HOLD_ST_PAGES } };
+
+	*ret = 0;
+	while (list && *list) {
+		size_t n = strcspn(list, ","), i;
+
+		for (i = 0; i < 3; i++)
+			if (strlen(names[i].name) == n && !strncmp(list, names[i].name, n))
+				break;
+		if (i == 3)
+			return cr_err_set(e, CR_E_USAGE, 0, "--expect", "%.*s is no stage", (int)n, list);
+		*ret |= 1u << names[i].stage;
+		list += n + (list[n] == ',');
+	}
+	return 0;
+}
+
+static int fork_holder(const struct cr_opts *o, int img, struct holder *h, int *ret_pair, pid_t *ret_pid,
+		       struct cr_err *e)
+{
+	struct holder_args a = {
+		.root = o->tree,
+		.lease = o->lease > 0 ? o->lease : 0,
+		.img = img,
+		.timeout = o->timeout >= 0 ? o->timeout : DEFAULT_TIMEOUT,
+		.hold_time = o->hold_time >= 0 ? o->hold_time : DEFAULT_HOLD_TIME,
+	};
+	int pair[2], err = parse_expect(o->expect, &a.expect, e);
+	pid_t pid;
+
+	if (err)
+		return err;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return cr_err_set(e, CR_E_SYSTEM, errno, "holder", "cannot make a socket pair");
+	pid = fork();
+	if (!pid) {
+		close(pair[0]);
+		a.pair = pair[1];
+		holder_run(h, &a);
+	}
+	close(pair[1]);
+	if (pid < 0) {
+		err = errno;
+		close(pair[0]);
+		return cr_err_set(e, CR_E_SYSTEM, err, "holder", "cannot fork it");
+	}
+	*ret_pair = pair[0];
+	*ret_pid = pid;
+	return 0;
+}
+
+static int await_holder(const struct holder *h, int pair, pid_t pid, struct cr_err *e)
+{
+	int32_t result = 0;
+	ssize_t n;
+
+	do
+		n = recv(pair, &result, sizeof(result), 0);
+	while (n < 0 && errno == EINTR);
+	if (n == sizeof(result) && !result)
+		return 0;
+	/* Its end detaches what had not stopped yet. */
+	waitpid(pid, NULL, 0);
+	if (n != sizeof(result))
+		return cr_err_set(e, CR_E_HOLDER, 0, "holder", "it died; the tree runs");
+	*e = h->err;
+	return -result;
+}
+
+/* What was found, into images and manifest. */
+static int write_found(const struct holder *h, int img, struct stage_facts *f, struct cr_err *e)
+{
+	int err = facts_pstree(h, img, f, e);
+
+	if (err)
+		return err;
+	f->tree = facts_tree(h);
+	f->extra = json_pack("{s:I, s:I, s:I}", "freezing_us", (json_int_t)((h->held_ns - h->first_ns) / 1000), "tasks",
+			     (json_int_t)h->nr_order, "threads", (json_int_t)h->nr_listed);
+	return manifest_stage(img, f, NULL, e);
+}
+
+static void write_failure(int img, struct stage_facts *f, const struct cr_err *e)
+{
+	struct cr_report r = { 0 };
+	struct cr_err late;
+
+	if (!cr_report_add(&r, e) && manifest_stage(img, f, &r, &late))
+		log_failure(&late);
+	cr_report_free(&r);
+}
+
+static int run(const struct cr_opts *o, int img, struct stage_facts *f, struct cr_err *e)
+{
+	struct holder *h = holder_alloc();
+	_cleanup_close_ int pair = -1;
+	int32_t result;
+	pid_t pid = 0;
+	int err;
+
+	if (!h)
+		return cr_err_nomem(e);
+	err = script_run(o, "pre-dump", img, 0, e);
+	if (err)
+		return err < 0 ? err : -ECANCELED;
+	err = fork_holder(o, img, h, &pair, &pid, e);
+	if (!err)
+		err = await_holder(h, pair, pid, e);
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < h->nr_order; i++)
+		log_info("Dumping task (pid: %d comm: %s)", h->proc[h->order[i]].pid, h->proc[h->order[i]].comm);
+	err = write_found(h, img, f, e);
+	result = -err;
+	if (send(pair, &result, sizeof(result), MSG_NOSIGNAL) < 0 && !err)
+		err = cr_err_set(e, CR_E_HOLDER, errno, "holder", "it died; the tree runs");
+	if (err)
+		waitpid(pid, NULL, 0); /* it thaws the tree now */
+	return err;
+}
+
+int freeze_start(const struct cr_opts *o, int img, struct cr_err *e)
+{
+	struct stage_facts f;
+	struct cr_err late;
+	bool old;
+	int err, root;
+
+	if (o->tree <= 0)
+		return cr_err_set(e, CR_E_USAGE, 0, "criu-freeze", "-t PID is missing");
+	err = dir_check(o, img, &old, e);
+	if (err)
+		return err;
+	root = check_root(o, e);
+	if (root && old) { /* the checkpoint stays as it is */
+		dir_remove_stage(img);
+		return root;
+	}
+	err = dir_clean(img, root ? &late : e);
+	if (!err)
+		err = manifest_begin(img, facts_head(o), root ? &late : e);
+	if (err) {
+		dir_remove_stage(img);
+		return root ? root : err;
+	}
+	stage_begin(&f, "criu-freeze");
+	err = root ? root : run(o, img, &f, e);
+	if (err) {
+		write_failure(img, &f, e);
+		dir_remove_stage(img);
+	}
+	return err;
+}
