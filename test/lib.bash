@@ -88,7 +88,13 @@ common_teardown()
 			esac
 		done
 		[ -z "$left" ] || problems="tools left behind:$left"
-		p=$(find "$T" \( -name '.holder' -o -name '.stage' -o -name '*.tmp' \) 2>/dev/null | tr '\n' ' ')
+		# A dump that was ended by force may leave its unfinished images, but no socket.
+		p=$(find "$T" -name '.holder' 2>/dev/null | tr '\n' ' ')
+		for n in "$T"/*/inventory.img; do
+			[ -e "$n" ] || continue
+			n=${n%/*}
+			p=$p$(find "$n" -maxdepth 1 -name '.?*' | tr '\n' ' ')
+		done
 		[ -z "$p" ] || problems="$problems; files left behind: $p"
 	fi
 	for n in 1 2 3 4 5 6 7 8 9 10; do

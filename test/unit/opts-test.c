@@ -9,12 +9,12 @@
 
 #include "tap.h"
 
-#define PARSE(...)                                                             \
-	({                                                                     \
-		static char *v[] = { "tool", __VA_ARGS__, NULL };              \
-		o = (struct cr_opts){ 0 };                                     \
-		e = (struct cr_err){ 0 };                                      \
-		cr_opts_parse((int)(sizeof(v) / sizeof(v[0])) - 1, v, &o, &e); \
+#define PARSE(...)                                                                      \
+	({                                                                              \
+		static const char *v[] = { "tool", __VA_ARGS__, NULL };                 \
+		o = (struct cr_opts){ 0 };                                              \
+		e = (struct cr_err){ 0 };                                               \
+		cr_opts_parse((int)(sizeof(v) / sizeof(v[0])) - 1, (char **)v, &o, &e); \
 	})
 
 static struct cr_opts o;
@@ -86,11 +86,11 @@ static void close_option(void)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), again;
 	char text[16];
-	static char *v[] = { "tool", "--close", NULL, NULL };
+	static const char *v[] = { "tool", "--close", NULL, NULL };
 
 	snprintf(text, sizeof(text), "%d", fd);
 	v[2] = text;
-	ok(!cr_opts_parse(3, v, &o, &e) && fcntl(fd, F_GETFD) < 0, "--close closes at once");
+	ok(!cr_opts_parse(3, (char **)v, &o, &e) && fcntl(fd, F_GETFD) < 0, "--close closes at once");
 	again = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	close(again);
 }

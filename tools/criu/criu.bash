@@ -41,7 +41,7 @@ _criu()
 	case $1 in
 	*crit)
 		if [ "$COMP_CWORD" = 1 ]; then
-			words='decode encode info show x verify --help --version'
+			words='decode encode info show x --help --version'
 		else
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
