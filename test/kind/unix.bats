@@ -3,7 +3,7 @@
 # Unix sockets: rows G1, G3-G7.
 load ../lib
 
-@test "unix: pairs, queues, options, names, listeners, half-closed and closed peers (G1, G3-G5, G7)" {
+@test "unix: pairs, queues, options, names, listeners, half-closed and closed peers, removed and relative names (G1, G3-G5, G7, G8)" {
 	start_victim unix
 	dump
 	restore

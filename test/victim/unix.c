@@ -99,7 +99,7 @@ static int send_rights(void)
 int main(int argc, char **argv)
 {
 	int st[2], dg[2], sp[2], half[2], dead[2], deaddg[2], up[2], status;
-	int lp, lr, la, cp, sa_p, ca, sa_a, seq, seqc, seqs, dsrv, dcli, dnone;
+	int ld, cd, sd, lp, lr, la, cp, sa_p, ca, sa_a, seq, seqc, seqs, dsrv, dcli, dnone;
 	char path[108], big[40000];
 	struct timeval tv = { 7, 0 };
 	pid_t child;
@@ -137,6 +137,11 @@ int main(int argc, char **argv)
 	need((ca = connected(SOCK_STREAM, path + 1, true)) >= 0 && (sa_a = accept(la, NULL, NULL)) >= 0);
 	need((seqc = connected(SOCK_SEQPACKET, "seq", false)) >= 0 && (seqs = accept(seq, NULL, NULL)) >= 0);
 	need(write(cp, "request", 7) == 7);
+	/* A listener whose name was removed, and another one that has the name now. */
+	ld = bound(SOCK_STREAM, "del", false);
+	need(listen(ld, 2) == 0 && (cd = connected(SOCK_STREAM, "del", false)) >= 0 &&
+	     (sd = accept(ld, NULL, NULL)) >= 0);
+	need(unlink("del") == 0 && listen(bound(SOCK_STREAM, "del", false), 1) == 0);
 	dsrv = bound(SOCK_DGRAM, "dsrv", false);
 	need((dcli = connected(SOCK_DGRAM, "dsrv", false)) >= 0 && send(dcli, "datagram", 8, 0) == 8);
 	need((dnone = socket(AF_UNIX, SOCK_DGRAM, 0)) >= 0);
@@ -179,6 +184,10 @@ int main(int argc, char **argv)
 						    named(lr, "rel", false, false));
 	check("listens by an abstract name",
 	      (ca = connected(SOCK_STREAM, path + 1, true)) >= 0 && accept(la, NULL, NULL) >= 0);
+	check("a name that was removed",
+	      talk(cd, sd) && named(ld, "del", false, false) && opt(ld, SO_ACCEPTCONN) == 1 &&
+		      connected(SOCK_STREAM, "del", false) >= 0 && recv(ld, big, 1, MSG_DONTWAIT) == -1 &&
+		      fcntl(ld, F_SETFL, O_NONBLOCK) == 0 && accept(ld, NULL, NULL) == -1 && errno == EAGAIN);
 	check("datagram server", is(dsrv, "datagram") && send(dcli, "more", 4, 0) == 4 && is(dsrv, "more"));
 	check("not connected", send(dnone, "x", 1, 0) == -1 && errno == ENOTCONN);
 	check("end in the child",
