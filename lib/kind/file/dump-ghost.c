@@ -166,9 +166,10 @@ int dump_ghost(struct dump *d, const struct fd_look *l, uint32_t id, uint64_t li
 		if (g->dev == l->st.st_dev && g->ino == l->st.st_ino)
 			return put_remap(d, id, g->id, e);
 	if (limit && (uint64_t)l->st.st_blocks * 512 > limit && (uint64_t)l->st.st_size > limit)
-		return dump_refuse(l, e, CR_E_FILE_DELETED,
-				   "a deleted file of %lld bytes is larger than 1 MiB (--ghost-limit)",
-				   (long long)l->st.st_size);
+		return dump_refuse(
+			l, e, CR_E_FILE_DELETED,
+			"a deleted file of %lld bytes is larger than 1 MiB: --ghost-limit is not supported yet",
+			(long long)l->st.st_size);
 	g = arena_alloc(d->arena, sizeof(*g));
 	if (!g)
 		return cr_err_nomem(e);

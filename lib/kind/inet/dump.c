@@ -79,7 +79,7 @@ static int tcp_facts(const struct fd_look *l, struct facts *f, struct cr_err *e)
 	if (f->state == TCP_LISTEN) {
 		f->backlog = info.tcpi_sacked; /* of listeners: limit and length of the queue (net/ipv4/tcp.c) */
 		if (info.tcpi_unacked)
-			return dump_refuse(l, e, CR_E_SOCKET_QUEUE, "%u connections wait to be accepted",
+			return dump_refuse(l, e, CR_E_SOCKET_QUEUE, "connections wait to be accepted: %u",
 					   info.tcpi_unacked);
 		return 0;
 	}

@@ -77,8 +77,6 @@ static int dump(struct dump *d, const struct fd_look *l, FileEntry *fe, struct c
 
 	if (ret < 0)
 		return ret;
-	if (l->flags & O_DIRECT)
-		return dump_refuse(l, e, CR_E_UNSUPPORTED, "packet pipes (O_DIRECT) are not supported yet");
 	p->reader |= mode != O_WRONLY;
 	p->writer |= mode != O_RDONLY;
 	p->alone |= other_end_closed(l);
@@ -86,6 +84,8 @@ static int dump(struct dump *d, const struct fd_look *l, FileEntry *fe, struct c
 		p->task = l->task;
 		p->fd = l->fd;
 	}
+	if (l->flags & O_DIRECT)
+		return dump_refuse(l, e, CR_E_UNSUPPORTED, "packet pipes (O_DIRECT) are not supported yet");
 	if (!p->data && (mode != O_WRONLY || p->alone)) {
 		ret = dump_pipe_data(d, l, IMG_PIPES_DATA, p->id, e);
 		if (ret < 0)

@@ -120,7 +120,7 @@ static int check_state(const struct fd_look *l, const struct diag_unix *s, struc
 	bool connected = s->state == TCP_ESTABLISHED;
 
 	if (s->state == TCP_LISTEN && (s->rqueue || s->nr_pending))
-		return dump_refuse(l, e, CR_E_SOCKET_QUEUE, "%u connections wait to be accepted", s->rqueue);
+		return dump_refuse(l, e, CR_E_SOCKET_QUEUE, "connections wait to be accepted: %u", s->rqueue);
 	/* Who closes a stream shuts both directions of the other end down (net/unix/af_unix.c). */
 	if (connected && s->type != SOCK_DGRAM && !s->peer && s->shutdown != 3)
 		return dump_refuse(l, e, CR_E_SOCKET_PEER, "its connection was not accepted yet");
