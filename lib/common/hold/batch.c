@@ -12,6 +12,8 @@
 
 #include "base/fd.h"
 
+enum { FETCH_MAX = 64 };
+
 void hold_batch_begin(struct hold_batch *b, struct hold *h, pid_t pid, pid_t tid, const struct hold_scratch *scratch)
 {
 	b->hold = h;
@@ -46,44 +48,49 @@ size_t hold_batch_add(struct hold_batch *b, int64_t nr, uint64_t a0, uint64_t a1
 	return b->n++;
 }
 
-static int transfer(struct hold_batch *b, bool write, struct cr_err *e)
+static int check(const struct hold_batch *b, struct cr_err *e)
 {
-	struct iovec here = { b->data, b->used };
-	struct iovec there = { (void *)(uintptr_t)b->scratch.addr, b->used }; /* NOLINT: an address of another task */
 	char object[64];
-	ssize_t n;
 
-	if (!b->used)
-		return 0;
-	n = write ? process_vm_writev(b->pid, &here, 1, &there, 1, 0)
-		  : process_vm_readv(b->pid, &here, 1, &there, 1, 0);
-	if (n == (ssize_t)b->used)
+	if (!b->full)
 		return 0;
 	snprintf(object, sizeof(object), "task %d", b->pid);
-	return cr_err_set(e, CR_E_SYSTEM, n < 0 ? errno : EIO, object,
-			  "cannot %s the results of system calls made in it", write ? "make room for" : "read");
+	return cr_err_set(e, CR_E_HOLDER, ENOBUFS, object, "more system calls or results than one batch holds");
 }
 
-static int prepare(struct hold_batch *b, struct cr_err *e)
+/* Results of @n batches in one address space. */
+static int fetch(struct hold_batch *const *b, size_t n, struct cr_err *e)
 {
+	struct iovec here[FETCH_MAX], there[FETCH_MAX];
+	size_t all = 0, k = 0;
 	char object[64];
+	ssize_t got;
 
-	if (b->full) {
-		snprintf(object, sizeof(object), "task %d", b->pid);
-		return cr_err_set(e, CR_E_HOLDER, ENOBUFS, object, "more system calls or results than one batch holds");
+	for (size_t i = 0; i < n; i++) {
+		if (!b[i]->used)
+			continue;
+		here[k] = (struct iovec){ b[i]->data, b[i]->used };
+		there[k++] =
+			(struct iovec){ (void *)(uintptr_t)b[i]->scratch.addr, b[i]->used }; /* NOLINT: of the task */
+		all += b[i]->used;
 	}
-	/* Calls that fail leave their room as it is: it must not hold results of an earlier batch. */
-	memset(b->data, 0, b->used);
-	return transfer(b, true, e);
+	if (!all)
+		return 0;
+	got = process_vm_readv(b[0]->pid, here, k, there, k, 0);
+	if (got == (ssize_t)all)
+		return 0;
+	snprintf(object, sizeof(object), "task %d", b[0]->pid);
+	return cr_err_set(e, CR_E_SYSTEM, got < 0 ? errno : EIO, object,
+			  "cannot read the results of system calls made in it");
 }
 
 int hold_batch_run(struct hold_batch *b, struct cr_err *e)
 {
-	int err = prepare(b, e);
+	int err = check(b, e);
 
 	if (!err && b->n)
 		err = hold_calls(b->hold, b->tid, b->calls, b->n, e);
-	return err ? err : transfer(b, false, e);
+	return err ? err : fetch(&b, 1, e);
 }
 
 int hold_batch_run_many(struct hold_batch *const *b, size_t n, struct cr_err *e)
@@ -94,17 +101,21 @@ int hold_batch_run_many(struct hold_batch *const *b, size_t n, struct cr_err *e)
 
 	for (size_t i = 0; i < n && !err; i++) {
 		jobs[i] = (struct hold_job){ .tid = b[i]->tid, .calls = b[i]->calls, .n = b[i]->n };
-		err = prepare(b[i], e);
+		err = check(b[i], e);
 	}
 	if (!err && n)
 		err = hold_calls_many(b[0]->hold, jobs, n, e);
 	for (size_t i = 0; i < n && !err; i++) {
-		if (jobs[i].err) {
-			snprintf(object, sizeof(object), "thread %d of task %d", b[i]->tid, b[i]->pid);
-			return cr_err_set(e, jobs[i].err == -ESRCH ? CR_E_TASK_GONE : CR_E_HOLDER, -jobs[i].err, object,
-					  "the holder could not make system calls in it");
-		}
-		err = transfer(b[i], false, e);
+		if (!jobs[i].err)
+			continue;
+		snprintf(object, sizeof(object), "thread %d of task %d", b[i]->tid, b[i]->pid);
+		return cr_err_set(e, jobs[i].err == -ESRCH ? CR_E_TASK_GONE : CR_E_HOLDER, -jobs[i].err, object,
+				  "the holder could not make system calls in it");
+	}
+	for (size_t i = 0, same; i < n && !err; i += same) {
+		for (same = 1; same < FETCH_MAX && i + same < n && b[i + same]->pid == b[i]->pid;)
+			same++;
+		err = fetch(b + i, same, e);
 	}
 	return err;
 }

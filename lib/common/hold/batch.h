@@ -25,7 +25,8 @@ struct hold_batch {
 
 /* Begin an empty batch. @scratch: of hold_scratch(), at least HOLD_BATCH_DATA bytes are used if it has them. */
 void hold_batch_begin(struct hold_batch *b, struct hold *h, pid_t pid, pid_t tid, const struct hold_scratch *scratch);
-/* Room for a result, 16-byte aligned, zeroed before the calls. @ret_addr: for the call. Return: offset in data. */
+/* Room for a result, 16-byte aligned; what is in it after a call that failed means nothing. @ret_addr: for the call.
+ * Return: offset in data. */
 size_t hold_batch_room(struct hold_batch *b, size_t size, uint64_t *ret_addr);
 /* Add a call of up to four arguments. Return: index in calls. */
 size_t hold_batch_add(struct hold_batch *b, int64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3);

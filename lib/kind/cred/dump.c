@@ -2,18 +2,15 @@
 /*
  * Theory of operation: credentials belong to the thread. /proc/PID/task/TID/status has all of them but the securebits,
  * which the thread itself is asked for. Capability sets are two 32-bit words, the low one first. What seccomp filters
- * there are was found by criu-collect (seccomp.img); here each thread names its last one. A security label other than
- * "unconfined" cannot be set at a restore yet and is refused.
+ * there are was found by criu-collect (seccomp.img); here each thread names its last one. Security labels
+ * are looked at by criu-collect (kind `lsm`).
  */
 #include "kind/cred/cred-dump.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "base/fd.h"
 #include "core.pb-c.h"
 #include "kind/cred/cred.h"
 #include "kind/parasite.h"
@@ -45,23 +42,6 @@ static int groups(struct para_thread *t, CredsEntry *c, struct cr_err *e)
 		return cr_err_set(e, CR_E_SYSTEM, (int)-n, para_name(t, name), "cannot read its groups");
 	c->n_groups = (size_t)n;
 	return 0;
-}
-
-/* Labels of LSMs; without one the read fails. */
-static int label(struct para_thread *t, struct cr_err *e)
-{
-	char path[64], text[256];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "task/%d/attr/current", t->tid);
-	n = read_buf_at(t->p->proc, path, text, sizeof(text));
-	if (n <= 0)
-		return 0;
-	text[strcspn(text, "\n")] = '\0';
-	if (!*text || !strcmp(text, "unconfined"))
-		return 0;
-	cr_err_set(e, CR_E_LSM_LABEL, EOPNOTSUPP, "", "its label is \"%s\"", text);
-	return para_refuse(t, e);
 }
 
 static int seccomp(struct para_thread *t, ThreadCoreEntry *th, struct cr_err *e)
@@ -111,8 +91,6 @@ static int cred_fill(struct para_thread *t, const struct hold_batch *b, const vo
 	err = cred_caps_to_image(s, t->arena, c, e);
 	if (!err)
 		err = groups(t, c, e);
-	if (!err)
-		err = label(t, e);
 	if (s->no_new_privs) {
 		c->has_no_new_privs = true;
 		c->no_new_privs = 1;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,34 +23,46 @@
 #define SCHED_RESET_ON_FORK 0x40000000
 #endif
 
+/* struct sched_attr, first version: sched_setattr(2) */
+struct attr {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+enum { ATTR_RESET_ON_FORK = 1 };
+
+static int refuse_deadline(const struct para_thread *t, struct cr_err *e)
+{
+	cr_err_set(e, CR_E_UNSUPPORTED, EOPNOTSUPP, "",
+		   "it is scheduled by SCHED_DEADLINE, whose times the image cannot hold");
+	cr_err_remedy(e, "give it another policy for the dump, for example: chrt --other --pid 0 %d", t->tid);
+	return para_refuse(t, e);
+}
+
 static int sched_fill(struct para_thread *t, const struct hold_batch *b, const void *priv, struct cr_err *e)
 {
 	ThreadCoreEntry *th = t->core->thread_core;
-	struct sched_param param = { 0 };
-	int policy = (int)syscall(SYS_sched_getscheduler, t->tid);
+	struct attr a = { 0 };
 	char name[128];
-	int nice;
 
-	if (policy < 0 || syscall(SYS_sched_getparam, t->tid, &param) < 0)
+	if (syscall(SYS_sched_getattr, t->tid, &a, sizeof(a), 0) < 0)
 		return cr_err_set(e, CR_E_SYSTEM, errno, para_name(t, name), "cannot read its scheduling policy");
-	errno = 0;
-	nice = getpriority(PRIO_PROCESS, (id_t)t->tid);
-	if (nice == -1 && errno)
-		return cr_err_set(e, CR_E_SYSTEM, errno, para_name(t, name), "cannot read its nice value");
-	if ((policy & ~SCHED_RESET_ON_FORK) == SCHED_DEADLINE) {
-		cr_err_set(e, CR_E_UNSUPPORTED, EOPNOTSUPP, "",
-			   "it is scheduled by SCHED_DEADLINE, whose times the image cannot hold");
-		cr_err_remedy(e, "give it another policy for the dump, for example: chrt --other --pid 0 %d", t->tid);
-		return para_refuse(t, e);
+	if (a.policy == SCHED_DEADLINE)
+		return refuse_deadline(t, e);
+	if (a.policy == SCHED_FIFO || a.policy == SCHED_RR) { /* has a nice value all the same, for later */
+		th->has_sched_prio = true;
+		th->sched_prio = a.priority;
+		errno = 0;
+		a.nice = getpriority(PRIO_PROCESS, (id_t)t->tid);
+		if (a.nice == -1 && errno)
+			return cr_err_set(e, CR_E_SYSTEM, errno, para_name(t, name), "cannot read its nice value");
 	}
 	th->has_sched_policy = true;
-	th->sched_policy = (uint32_t)policy;
+	th->sched_policy = a.policy | (a.flags & ATTR_RESET_ON_FORK ? SCHED_RESET_ON_FORK : 0);
 	th->has_sched_nice = true;
-	th->sched_nice = nice;
-	if (param.sched_priority) {
-		th->has_sched_prio = true;
-		th->sched_prio = (uint32_t)param.sched_priority;
-	}
+	th->sched_nice = a.nice;
 	return 0;
 }
 
