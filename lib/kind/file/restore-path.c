@@ -111,10 +111,17 @@ static int check_build_id(const struct rst *r, const RegFileEntry *reg, int fd, 
 
 static int open_error(const RegFileEntry *reg, int err, struct cr_err *e)
 {
+	struct stat st;
+
 	switch (err) {
 	case ENOENT:
 	case ENOTDIR:
-		return cr_err_set(e, CR_E_FILE_MISSING, err, reg->name, "is not there");
+		if (lstat(reg->name, &st) < 0)
+			return cr_err_set(e, CR_E_FILE_MISSING, err, reg->name, "is not there");
+		/* fallthrough */
+	case EISDIR:
+		return cr_err_set(e, CR_E_FILE_CHANGED, err, reg->name, "is no longer %s",
+				  reg->has_mode ? type_text(reg->mode) : "what it was");
 	case ELOOP:
 		return cr_err_set(e, CR_E_FILE_CHANGED, err, reg->name, "is now a symbolic link");
 	case ENXIO:
