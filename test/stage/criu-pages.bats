@@ -11,7 +11,7 @@ hold()
 
 pages()
 {
-	CRIU_LOG_OPEN=1 "$BIN/criu-pages" -D "$IMG" -W "$WORK" -o dump.log -v4 "$@"
+	CRIU_LOG_OPEN=1 "$BIN/criu-pages" -D "$IMG" -W "$WORK" -o dump.log -v4
 }
 
 teardown()
@@ -39,7 +39,7 @@ check_pages()
 }
 
 @test "the memory of a task, of every ordinary sort" {
-	start_victim memory
+	VICTIM=environment start_victim memory argument
 	unharmed_begin
 	hold
 	pages
@@ -51,7 +51,7 @@ check_pages()
 }
 
 @test "shared segments are written once" {
-	start_victim memory
+	VICTIM=environment start_victim memory argument
 	unharmed_begin
 	hold
 	pages
@@ -124,13 +124,13 @@ time.sleep(1000)'
 	unharmed_begin
 	hold
 	for ms in 1 3 10 20; do
-		pages &
+		CRIU_LOG_OPEN=1 "$BIN/criu-pages" -D "$IMG" -W "$WORK" -o dump.log -v4 3>&- &
 		stage=$!
 		sleep 0.0"$ms"
 		kill -KILL "$stage" 2>/dev/null
 		wait "$stage" || true
 	done
-	rm -f "$IMG"/pages-* "$IMG"/pagemap-*
+	rm -f "$IMG"/pages-* "$IMG"/pagemap-* "$IMG"/.pages-* "$IMG"/.pagemap-*
 	pages
 	check_pages "$PID"
 	thaw
