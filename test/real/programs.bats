@@ -105,6 +105,11 @@ redis()
 	redis-cli -h 127.0.0.1 -p "$port" "$@"
 }
 
+redis_is_up()
+{
+	[ "$(redis ping)" = PONG ]
+}
+
 no_clients()
 {
 	# Nobody but us in the list; our own connection is gone from the server when it has seen its end.
@@ -127,13 +132,13 @@ all_keys()
 	requires_command redis-server
 	port=$(free_port)
 	start_program "$(command -v redis-server)" --port "$port" --bind 127.0.0.1 --save '' --appendonly yes --dir "$DIR" --daemonize no
-	wait_for 10 redis ping >/dev/null
+	wait_for 10 redis_is_up
 	awk 'BEGIN { for (i = 0; i < 200000; i++) printf "SET key:%d value-%d-%d\r\n", i, i, i * 7 }' | redis --pipe | grep -q 'errors: 0'
 	for i in 1 2 3; do
 		wait_for 10 no_clients
 		wait_for 10 no_connection
 		cycle 1
-		wait_for 10 redis ping >/dev/null
+		wait_for 10 redis_is_up
 		all_keys || fail "keys are lost or changed"
 		[ "$(redis set "after:$i" "$i")" = OK ]
 		[ "$(redis dbsize)" = $((200000 + i)) ]
@@ -142,7 +147,7 @@ all_keys()
 	redis shutdown nosave || true
 	wait_for 10 gone "$PID"
 	start_program "$(command -v redis-server)" --port "$port" --bind 127.0.0.1 --save '' --appendonly yes --dir "$DIR" --daemonize no
-	wait_for 20 test "$(redis ping)" = PONG
+	wait_for 20 redis_is_up
 	[ "$(redis dbsize)" = 200003 ]
 	all_keys
 }

@@ -153,6 +153,13 @@ static int timer_fill(struct para_thread *t, const struct hold_batch *b, const v
 		v[i].iusec = (uint64_t)left.interval[1];
 		v[i].vsec = (uint64_t)left.value[0];
 		v[i].vusec = (uint64_t)left.value[1];
+		/*
+		 * A periodic ITIMER_REAL that is due is started again when its SIGALRM is taken (it_real_fn(),
+		 * dequeue_signal() of Linux), and reads as 0 until then. An interval with the value 0 would be a timer
+		 * that is off: it is due now.
+		 */
+		if ((v[i].isec || v[i].iusec) && !v[i].vsec && !v[i].vusec)
+			v[i].vusec = 1;
 	}
 	tt->real = &v[0];
 	tt->virt = &v[1];

@@ -22,6 +22,9 @@ static void itimer(struct rst_prog *p, int which, const ItimerEntry *it)
 		.it_value = { (time_t)it->vsec, (suseconds_t)it->vusec },
 	};
 
+	/* Periodic and due when it was dumped (dump.c); setitimer(2) with the value 0 would switch it off. */
+	if (!it->vsec && !it->vusec && (it->isec || it->iusec))
+		v.it_value.tv_usec = 1;
 	if (!it->vsec && !it->vusec && !it->isec && !it->iusec)
 		return;
 	prog_sys_data(p, "interval timer", 1 << 1, SYS_setitimer, (uint64_t)which, prog_data(p, &v, sizeof(v)), 0);
