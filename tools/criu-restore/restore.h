@@ -22,7 +22,7 @@ struct task_slot {
 	uint32_t created;	/* the pid is ours: to be killed on failure */
 	uint32_t files_arrived; /* tasks that share this one's descriptors: how many wait */
 	uint32_t files_done;
-	uint32_t pad;
+	uint32_t traced;	 /* of the root: the main process has seized it */
 	uint64_t area, area_len; /* the blob's; to be unmapped */
 	uint64_t insn;		 /* a system call instruction in it */
 };
@@ -65,7 +65,7 @@ pid_t tree_spare_pid(struct rst *r);
 void tree_kill(struct restore *x);
 
 /* ---- task.c: the life of a task, up to the blob ---- */
-__attribute__((noreturn)) void task_run(struct restore *x, int k, pid_t parent);
+__attribute__((noreturn)) void task_run(struct restore *x, int k, pid_t parent, bool orphan);
 
 /* ---- order.c: which kind is asked when ---- */
 int order_check(struct restore *x, struct cr_err *e);

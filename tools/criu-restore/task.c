@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -81,13 +82,26 @@ static void meet(struct restore *x, uint32_t stage)
 		_exit(1);
 }
 
-/* Die with the parent. An orphan's first parent is about to end: wait for the right one. */
-static void bind_to_parent(struct restore *x, pid_t parent)
+/* Has the main process ended, reaped or not? */
+static bool main_gone(const struct restore *x)
+{
+	struct pollfd p = { .fd = x->rst.main_pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/*
+ * Die with the parent. An orphan's first parent is about to end: wait for the right one. The root of a restore with
+ * --restore-sibling has a parent that outlives us: wait until the main process traces it.
+ */
+static void bind_to_parent(struct restore *x, pid_t parent, bool orphan)
 {
 	struct cr_err e = {};
 	char who[64];
 
-	for (int tries = 0; getppid() != parent; tries++) {
+	for (int tries = 0; orphan && getppid() != parent; tries++) {
+		if (main_gone(x))
+			_exit(1);
 		if (tries == 2000) {
 			cr_err_set(&e, CR_E_RESTORE_TASK, 0, plan_who(me(x), who, sizeof(who)),
 				   "it fell to process %d, not to %d", getppid(), parent);
@@ -101,6 +115,11 @@ static void bind_to_parent(struct restore *x, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != parent)
 		_exit(1);
+	while (x->me == 0 && !__atomic_load_n(&x->slots[0].traced, __ATOMIC_ACQUIRE)) {
+		if (main_gone(x))
+			_exit(1);
+		sched_yield();
+	}
 }
 
 static void memory(struct restore *x, struct cr_err *e)
@@ -356,7 +375,7 @@ static void open_own_log(struct restore *x)
 	*cr_log_fd() = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 }
 
-void task_run(struct restore *x, int k, pid_t parent)
+void task_run(struct restore *x, int k, pid_t parent, bool orphan)
 {
 	struct cr_err e = {};
 	struct plan_task *t;
@@ -364,7 +383,7 @@ void task_run(struct restore *x, int k, pid_t parent)
 	x->me = k;
 	x->mm_done = false; /* what x->mm says is our creator's */
 	t = me(x);
-	bind_to_parent(x, parent);
+	bind_to_parent(x, parent, orphan);
 	if (t->state != PLAN_HELPER)
 		open_own_log(x);
 	if (t->core && t->core->tc && t->core->tc->child_subreaper)

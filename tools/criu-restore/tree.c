@@ -144,7 +144,7 @@ static int create_orphan(struct restore *x, const struct plan_create *c, struct 
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		pid = clone_task(t->pid, 0);
 		if (!pid)
-			task_run(x, c->task, x->plan.tasks[t->parent].pid);
+			task_run(x, c->task, x->plan.tasks[t->parent].pid, true);
 		if (pid < 0) {
 			clone_failed(t->pid, pid, e);
 			rst_fail(&x->rst, e);
@@ -171,7 +171,7 @@ static int create(struct restore *x, const struct plan_create *c, struct cr_err 
 		flags |= CLONE_FS;
 	pid = clone_task(t->pid, flags);
 	if (!pid)
-		task_run(x, c->task, x->plan.tasks[t->parent].pid);
+		task_run(x, c->task, x->plan.tasks[t->parent].pid, false);
 	if (pid < 0)
 		return clone_failed(t->pid, pid, e);
 	__atomic_store_n(&x->slots[c->task].created, 1, __ATOMIC_RELEASE);
@@ -219,7 +219,7 @@ int tree_make(struct restore *x, struct cr_err *e)
 	x->fork_us = clock_us();
 	pid = clone_task(t->pid, sibling ? CLONE_PARENT : 0);
 	if (!pid)
-		task_run(x, 0, parent);
+		task_run(x, 0, parent, false);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid < 0)
 		return clone_failed(t->pid, pid, e);
@@ -233,6 +233,7 @@ int tree_make(struct restore *x, struct cr_err *e)
 		return cr_err_set(e, CR_E_PRIVILEGE, -err, plan_who(t, who, sizeof(who)), "cannot be traced");
 	}
 	x->root_traced = true;
+	__atomic_store_n(&x->slots[0].traced, 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
