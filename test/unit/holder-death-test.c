@@ -141,9 +141,16 @@ static void nap_once(int i)
 static void wait_once(int i)
 {
 	struct timespec ts = { 0, 300000 };
+	register struct timespec *timeout __asm__("r10") = &ts;
 	uint32_t word = 0;
+	long ret = SYS_futex;
 
-	if (syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &ts, NULL, 0) != -1 || errno != ETIMEDOUT)
+	/* As compilers do it: the number is loaded right before the call. */
+	__asm__ volatile("mov $202, %%eax\nsyscall"
+			 : "=a"(ret)
+			 : "D"(&word), "S"(FUTEX_WAIT_PRIVATE), "d"(0), "r"(timeout)
+			 : "rcx", "r11", "memory");
+	if (ret != -ETIMEDOUT)
 		bad(i, "futex");
 }
 
@@ -249,7 +256,8 @@ static void tracer(pid_t pid)
 	if (t[0].home.rsp >= p.stack && t[0].home.rsp < p.stack_end)
 		p.low_sp = t[0].home.rsp;
 	remote_map(&b, 1);
-	/* Still on its way home from what the tracer before left it in, with its stack pointer where our frame would lie. */
+	/* Still on its way home from what the tracer before left it in, with its stack pointer where our frame would
+	 * lie. */
 	while (b.err == -EOPNOTSUPP)
 		pause();
 	if (b.err)

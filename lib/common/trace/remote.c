@@ -87,6 +87,21 @@ static void leave_rseq(struct remote_thread *t)
 		memcpy(&t->home, gpr, sizeof(gpr));
 }
 
+/* Put back the number of a sleep that was interrupted before. The kernel does not look at it: it restarts what it
+ * remembers. */
+static void find_lost_nr(struct remote_thread *t)
+{
+	uint8_t code[RESTART_CODE];
+	uint64_t nr;
+
+	if ((int64_t)t->home.rax != -K_ERESTART_RESTARTBLOCK || t->home.orig_rax != RESTART_SYSCALL_NR ||
+	    mem_read(t->tid, t->home.rip - 2 - RESTART_CODE, code, sizeof(code)))
+		return;
+	nr = restart_lost_nr(code);
+	if (nr)
+		t->home.orig_rax = nr;
+}
+
 int remote_load(struct remote_thread *t)
 {
 	int err;
@@ -100,6 +115,7 @@ int remote_load(struct remote_thread *t)
 		return err;
 	t->rseq_cs = 0;
 	leave_rseq(t);
+	find_lost_nr(t);
 	t->loaded = true;
 	return 0;
 }

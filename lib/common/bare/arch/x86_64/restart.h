@@ -129,6 +129,29 @@ interrupted:
 	return true;
 }
 
+enum { RESTART_SYSCALL_NR = 219, RESTART_CODE = 32 };
+
+/*
+ * A sleep that was interrupted twice shows restart_syscall(2) as its number, which does nothing but fail once the kernel
+ * has forgotten (after rt_sigreturn, and in a restored thread). The number that was meant stands in the code before the
+ * call, where compilers and assemblers load it: mov $nr, %eax.
+ * @code: the RESTART_CODE bytes that end before the `syscall`
+ * Return: the number, one of those that are restarted in this way; 0: not found.
+ */
+static inline uint64_t restart_lost_nr(const uint8_t code[RESTART_CODE])
+{
+	static const uint8_t list[] = { 7, 35, 202, 230 }; /* poll nanosleep futex clock_nanosleep */
+
+	for (int i = RESTART_CODE - 5; i >= 0; i--) {
+		if (code[i] != 0xb8 || code[i + 2] || code[i + 3] || code[i + 4])
+			continue;
+		for (unsigned k = 0; k < sizeof(list); k++)
+			if (code[i + 1] == list[k])
+				return list[k];
+	}
+	return 0;
+}
+
 /*
  * A restartable sequence that was interrupted goes on at its abort handler (rseq(2)); the kernel does that when it
  * returns to user mode, a restored thread would not.
