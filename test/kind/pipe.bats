@@ -9,7 +9,7 @@ load ../lib
 	restore
 	[ "$(stat -Lc %F "/proc/$PID/fd/$(fact up)")" = fifo ]
 	# The two tasks have one pipe.
-	[ -n "$(find "/proc/$(fact child)/fd" -lname "$(readlink "/proc/$PID/fd/$(fact up)")")" ]
+	ls -l "/proc/$(fact child)/fd" | grep -qF "$(readlink "/proc/$PID/fd/$(fact up)")"
 	victim_finish
 }
 
@@ -20,11 +20,18 @@ load ../lib
 }
 
 @test "pipe: refused: an end outside of the tree" {
-	exec 7> >(sleep 100)
-	(exec 3>&- && cd "$DIR" && setsid "$VICTIMS/eventfd" </dev/null >out.txt 2>&1 8>&7 & echo $! >"$T/pid")
-	exec 7>&-
-	PID=$(cat "$T/pid")
+	# A parent that stays outside holds the read end.
+	"$PYTHON" - "$VICTIMS/eventfd" "$DIR" <<-'EOF' 3>&- &
+		import os, subprocess, sys, time
+		r, w = os.pipe()
+		os.chdir(sys.argv[2])
+		out = open("out.txt", "a")
+		v = subprocess.Popen([sys.argv[1]], stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=[w], start_new_session=True)
+		open("pid", "w").write(str(v.pid))
+		v.wait()
+	EOF
 	wait_for 10 has_line "$DIR/out.txt" ready
+	PID=$(cat "$DIR/pid")
 	unharmed_begin
 	refused_dump pipe-end-outside
 	unharmed_end

@@ -59,8 +59,12 @@ between_cycles()
 	echo more >>"$DIR/append"
 	echo more >>"$DIR/out.txt"
 	restore
-	kill -KILL "$PID"
-	wait_for 5 gone "$PID"
+	pids=$(tree_of "$PID")
+	# shellcheck disable=SC2086
+	kill -KILL $pids
+	# shellcheck disable=SC2086
+	wait_for 5 gone $pids
+	rm "$WORK/restore.log"
 	: >"$DIR/data"
 	refused file-changed "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
 	[[ $output == *"$DIR/data"* ]]

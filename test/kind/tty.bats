@@ -4,10 +4,21 @@
 load ../lib
 
 # In a terminal of script(1): the job of a shell, dumped from outside.
+# Nothing of bats' own is to be in the tree.
+close_others()
+{
+	local fd
+
+	for fd in /proc/self/fd/*; do
+		fd=${fd##*/}
+		[ "$fd" -le 2 ] || eval "exec $fd>&-" 2>/dev/null
+	done
+}
+
 start_in_terminal()
 {
 	mkdir -p "$DIR"
-	(cd "$DIR" && exec script -qec "sh -c 'echo \$\$ >pid; exec $VICTIMS/tty out.txt'" typescript </dev/null >/dev/null 2>&1 3>&-) &
+	(cd "$DIR" && close_others && exec script -qec "sh -c 'echo \$\$ >pid; exec $VICTIMS/tty out.txt'" typescript </dev/null >/dev/null 2>&1 3>&-) &
 	SCRIPT=$!
 	wait_for 10 has_line "$DIR/out.txt" ready
 	# shellcheck disable=SC2034

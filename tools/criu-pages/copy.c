@@ -73,6 +73,27 @@ static int read_error(const struct chunk *k, int err, uint64_t addr, struct cr_e
 			  (unsigned long long)addr);
 }
 
+/* The last page of a memory file may lie partly behind its end: the rest is zeros. Return: 0 or -errno. */
+static int read_padded(int fd, uint8_t *buf, size_t len, off_t off)
+{
+	while (len) {
+		ssize_t n = pread(fd, buf, len, off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0) {
+			memset(buf, 0, len);
+			return len < 4096 ? 0 : -ENODATA;
+		}
+		buf += n;
+		len -= (size_t)n;
+		off += n;
+	}
+	return 0;
+}
+
 /* By a descriptor; from byte @done of the chunk on. */
 static int read_by_fd(const struct chunk *k, int fd, uint8_t *buf, size_t done, struct cr_err *e)
 {
@@ -84,7 +105,7 @@ static int read_by_fd(const struct chunk *k, int fd, uint8_t *buf, size_t done, 
 
 		if (skip >= k->range[i].len)
 			continue;
-		err = pread_full(fd, buf + at + skip, k->range[i].len - skip, (off_t)(k->range[i].addr + skip));
+		err = read_padded(fd, buf + at + skip, k->range[i].len - skip, (off_t)(k->range[i].addr + skip));
 		if (err)
 			return read_error(k, -err, k->range[i].addr + skip, e);
 	}

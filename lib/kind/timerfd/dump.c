@@ -5,8 +5,13 @@
  * fdinfo tells clock, expirations not read yet, the flags of the last timerfd_settime(), the interval, and what remains
  * until the next expiration: always relative, whatever the flags say.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/timerfd.h>
 
+#include "base/fd.h"
 #include "fdinfo.pb-c.h"
 #include "kind/file/dump-file.h"
 #include "proc/fdinfo.h"
@@ -14,6 +19,25 @@
 static bool match(const struct fd_look *l)
 {
 	return !strcmp(l->link, "anon_inode:[timerfd]");
+}
+
+/*
+ * A periodic timer that has expired stands still until somebody reads it: fdinfo tells one tick and no time that is
+ * left. timerfd_gettime(2), which changes nothing that a reader could see, counts what has passed and winds it up.
+ */
+static int facts(const struct fd_look *l, struct fdinfo_timerfd *ret)
+{
+	struct itimerspec now;
+	char path[64], text[1024];
+	int err = fdinfo_timerfd(l->fdinfo, ret);
+
+	if (err < 0 || !ret->ticks || !(ret->interval_sec || ret->interval_nsec))
+		return err;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", l->lfd);
+	if (timerfd_gettime(l->lfd, &now) < 0)
+		return -errno;
+	err = read_buf_at(AT_FDCWD, path, text, sizeof(text));
+	return err < 0 ? err : fdinfo_timerfd(text, ret);
 }
 
 static int dump(struct dump *d, const struct fd_look *l, FileEntry *fe, struct cr_err *e)
@@ -25,7 +49,7 @@ static int dump(struct dump *d, const struct fd_look *l, FileEntry *fe, struct c
 	if (!entry)
 		return cr_err_nomem(e);
 	timerfd_entry__init(entry);
-	ret = fdinfo_timerfd(l->fdinfo, &t);
+	ret = facts(l, &t);
 	if (ret < 0)
 		return dump_failed(l, -ret, "its fdinfo", e);
 	entry->id = fe->id;

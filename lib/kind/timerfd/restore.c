@@ -46,7 +46,10 @@ static int arm(struct rst *r, const struct FileEntry *fe, int fd, struct cr_err 
 	uint64_t ticks = t->ticks;
 	struct timespec now;
 
-	if ((t->vsec || t->vnsec) && t->settime_flags & TFD_TIMER_ABSTIME) {
+	/* A periodic timer that had expired and was not read: one interval at most is left of it. */
+	if (ticks && !t->vsec && !t->vnsec)
+		its.it_value = its.it_interval;
+	if ((its.it_value.tv_sec || its.it_value.tv_nsec) && t->settime_flags & TFD_TIMER_ABSTIME) {
 		if (clock_gettime(t->clockid, &now) < 0)
 			return files_failed(r, fe, errno, "clock_gettime", e);
 		its.it_value.tv_sec += now.tv_sec;
