@@ -53,6 +53,13 @@ static int file_with(const char *path, size_t pages, unsigned seed)
 	return fd;
 }
 
+/* Memory files and deleted files are made anew: their inode numbers, behind the colon of the device, are no state. */
+static void blank_inode(char *colon)
+{
+	for (char *p = strchr(colon, ' '); p && *++p >= '0' && *p <= '9';)
+		*p = '#';
+}
+
 /* The lines of smaps that are state: ranges, permissions, names and VmFlags. */
 static char *layout(void)
 {
@@ -67,6 +74,8 @@ static char *layout(void)
 
 		if (head && strstr(line, "[heap]"))
 			continue; /* this very function may grow it */
+		if (head && strchr(line, ':'))
+			blank_inode(strchr(line, ':'));
 		if (head || !strncmp(line, "VmFlags", 7)) {
 			if ((end = strstr(line, " sd")))
 				memmove(end, end + 3, strlen(end + 3) + 1);
