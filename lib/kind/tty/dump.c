@@ -112,6 +112,15 @@ static int fill_settings(const struct fd_look *l, struct tty_parts *p, struct cr
 	return 0;
 }
 
+/* The terminal of the restore belongs to the caller's session: another one cannot have it. */
+static bool leads_session(const struct dump *d, uint32_t sid)
+{
+	for (size_t i = 0; sid && i < d->nr_tasks; i++)
+		if ((uint32_t)d->tasks[i].pid == sid)
+			return true;
+	return false;
+}
+
 static int put_info(struct dump *d, const struct fd_look *l, uint32_t id, bool slave, struct cr_err *e)
 {
 	struct tty_parts *p = arena_alloc(l->scratch, sizeof(*p));
@@ -135,6 +144,11 @@ static int put_info(struct dump *d, const struct fd_look *l, uint32_t id, bool s
 		p->info.pty = &p->pty;
 		find_session(d, l->st.st_rdev, &p->info);
 	}
+	if (leads_session(d, p->info.sid))
+		return dump_refuse(
+			l, e, CR_E_TTY,
+			"it is the controlling terminal of session %u, which is in the tree: not supported yet",
+			p->info.sid);
 	ret = fill_settings(l, p, e);
 	if (!ret)
 		ret = dump_image(d, IMG_TTY_INFO, &w, e);
