@@ -56,22 +56,18 @@ refused_state()
 }
 
 @test "file: all the reasons are told, not the first one only" {
-	start_victim fdrefuse kmsg
-	fd=$(fact fd)
-	# Three more kinds at once.
-	kill -KILL "$PID"
-	wait_for 5 gone "$PID"
-	"$PYTHON" - "$DIR/out.txt" 3>&- <<-'EOF' &
-		import os, socket, sys, time
+	cat >"$T/three.py" <<-'EOF'
+		import os, socket, time
 		a = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
 		b = os.open("/dev/kmsg", os.O_RDONLY)
 		c = socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
-		open(sys.argv[1], "a").write("three\n")
+		print("three", flush=True)
 		time.sleep(100)
 	EOF
-	PID=$!
+	start_program "$PYTHON" "$T/three.py"
 	wait_for 5 has_line "$DIR/out.txt" three
+	unharmed_begin
 	refused_dump fd-kind
 	[[ $output == *"netlink sockets"* && $output == *"character devices 1:11"* && $output == *"raw sockets"* ]]
-	kill -KILL "$PID"
+	unharmed_end
 }

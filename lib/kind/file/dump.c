@@ -130,7 +130,7 @@ static int dump_new(struct dump *d, const struct look_slot *s, uint32_t id, uint
 	if (ret < 0)
 		return ret;
 	*ret_type = fe.type;
-	log_debug("fd: pid %d fd %d: %s, id %u, %s\n", l->task->pid, l->fd, (*ops)->name, id, l->link);
+	log_debug("fd: pid %d fd %d: %s, id %u, %s", l->task->pid, l->fd, (*ops)->name, id, l->link);
 	return dump_put_file(d, &fe, e);
 }
 
@@ -274,7 +274,7 @@ static int dump_files_end(struct dump *d, struct cr_err *e)
 		if (!ret)
 			stage_wrote(d->facts, img_name(f->images[i].type, 0, name), f->images[i].w.bytes);
 	}
-	log_info("fd: %u ids, %u descriptions, %zu files by path\n", f->next_id - 1, f->share.nr, f->nr_paths);
+	log_info("fd: %u ids, %u descriptions, %zu files by path", f->next_id - 1, f->share.nr, f->nr_paths);
 	dump_files_free(d);
 	return ret;
 }
