@@ -18,7 +18,6 @@
 #include "copy.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,15 +111,6 @@ static int read_by_fd(const struct chunk *k, int fd, uint8_t *buf, size_t done, 
 	return 0;
 }
 
-static int read_forced(const struct chunk *k, uint8_t *buf, size_t done, struct cr_err *e)
-{
-	_cleanup_close_ int mem = openat(k->src->proc, "mem", O_RDONLY | O_CLOEXEC);
-
-	if (mem < 0)
-		return cr_err_set(e, CR_E_SYSTEM, errno, k->src->name, "cannot open its memory in /proc");
-	return read_by_fd(k, mem, buf, done, e);
-}
-
 static int read_task(const struct chunk *k, uint8_t *buf, struct cr_err *e)
 {
 	struct iovec there[CHUNK_RANGES], here = { buf, k->len };
@@ -135,7 +125,7 @@ static int read_task(const struct chunk *k, uint8_t *buf, struct cr_err *e)
 	if (n < 0 && errno != EFAULT)
 		return read_error(k, errno, k->range[0].addr, e);
 	/* What the task may not read itself: the rest by force. */
-	return read_forced(k, buf, n < 0 ? 0 : (size_t)n, e);
+	return read_by_fd(k, k->src->mem, buf, n < 0 ? 0 : (size_t)n, e);
 }
 
 static int write_chunk(const struct chunk *k, const uint8_t *buf, struct cr_err *e)
@@ -155,7 +145,7 @@ static int run_chunk(const struct chunk *k, uint8_t *buf, uint64_t ns[2], struct
 
 	switch (k->how) {
 	case COPY_FORCED:
-		err = read_forced(k, buf, 0, e);
+		err = read_by_fd(k, k->src->mem, buf, 0, e);
 		break;
 	case COPY_FILE:
 		err = read_by_fd(k, k->src->fd, buf, 0, e);

@@ -18,7 +18,7 @@ enum copy_how {
 /* Must stay as it is until copy_flush(). */
 struct copy_source {
 	pid_t pid;	  /* of COPY_TASK and COPY_FORCED */
-	int proc;	  /* its /proc/PID, to open mem */
+	int mem;	  /* its /proc/PID/mem */
 	int fd;		  /* of COPY_FILE */
 	const char *name; /* for errors: "task 12", "shared memory 77" */
 };

@@ -65,7 +65,7 @@ static int data(struct pages_run *r, struct pages_out *o, const struct copy_sour
 static int segment(struct pages_run *r, uint64_t shmid, pid_t pid, const char *path, struct cr_err *e)
 {
 	_cleanup_close_ int proc = open_proc_pid(pid), fd = -1;
-	struct copy_source src = { .pid = pid, .proc = proc, .fd = -1 };
+	struct copy_source src = { .pid = pid, .mem = -1, .fd = -1 };
 	struct pages_out out;
 	struct stat st;
 	char name[64];

@@ -11,6 +11,7 @@
  * calls; runs of pages are then cut at the mappings, because their flags differ.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -48,7 +49,7 @@ struct area {
 struct task {
 	struct pages_run *run;
 	pid_t pid;
-	int proc;
+	int proc, mem;
 	struct area *areas;
 	size_t nr;
 	char name[32];
@@ -168,7 +169,10 @@ static int open_task(struct task *t, bool root, struct cr_err *e)
 	if (err)
 		return cr_err_set(e, CR_E_SYSTEM, -err, t->name, "cannot open /proc/%d/pagemap", t->pid);
 	t->have_map = true;
-	t->src = (struct copy_source){ .pid = t->pid, .proc = t->proc, .fd = -1, .name = t->name };
+	t->mem = openat(t->proc, "mem", O_RDONLY | O_CLOEXEC);
+	if (t->mem < 0)
+		return cr_err_set(e, CR_E_SYSTEM, errno, t->name, "cannot open /proc/%d/mem", t->pid);
+	t->src = (struct copy_source){ .pid = t->pid, .mem = t->mem, .fd = -1, .name = t->name };
 	err = out_begin(&t->out, t->run, IMG_PAGEMAP, (unsigned long)t->pid, root, e);
 	t->have_out = !err;
 	return err;
@@ -176,7 +180,7 @@ static int open_task(struct task *t, bool root, struct cr_err *e)
 
 int pages_task(struct pages_run *r, pid_t pid, bool root, struct cr_err *e)
 {
-	struct task t = { .run = r, .pid = pid, .proc = -1 };
+	struct task t = { .run = r, .pid = pid, .proc = -1, .mem = -1 };
 	int err;
 
 	snprintf(t.name, sizeof(t.name), "task %d", pid);
@@ -191,6 +195,7 @@ int pages_task(struct pages_run *r, pid_t pid, bool root, struct cr_err *e)
 		out_abandon(&t.out);
 	if (t.have_map)
 		proc_pagemap_close(&t.map);
+	fd_close(t.mem);
 	fd_close(t.proc);
 	free(t.areas);
 	return err;
