@@ -9,7 +9,7 @@ load ../lib
 	restore
 	[ "$(stat -Lc %F "/proc/$PID/fd/$(fact up)")" = fifo ]
 	# The two tasks have one pipe.
-	ls -l "/proc/$(fact child)/fd" | grep -qF "$(readlink "/proc/$PID/fd/$(fact up)")"
+	readlink "/proc/$(fact child)/fd/"* | grep -qxF "$(readlink "/proc/$PID/fd/$(fact up)")"
 	victim_finish
 }
 
