@@ -51,9 +51,11 @@ static bool match(const struct fd_look *l)
 	       (family == AF_INET || family == AF_INET6);
 }
 
-static const char *protocol_name(int protocol)
+static const char *protocol_name(const struct facts *f)
 {
-	switch (protocol) {
+	if (f->type == SOCK_RAW)
+		return "raw sockets";
+	switch (f->protocol) {
 	case IPPROTO_MPTCP:
 		return "MPTCP sockets";
 	case IPPROTO_SCTP:
@@ -64,7 +66,7 @@ static const char *protocol_name(int protocol)
 	case IPPROTO_ICMPV6:
 		return "ICMP sockets";
 	default:
-		return "raw sockets";
+		return "sockets of this protocol";
 	}
 }
 
@@ -121,7 +123,7 @@ static int get_facts(struct dump *d, const struct fd_look *l, struct facts *f, s
 		return tcp_facts(l, f, e);
 	if (f->type == SOCK_DGRAM && (f->protocol == IPPROTO_UDP || f->protocol == IPPROTO_UDPLITE))
 		return udp_facts(d, l, f, e);
-	return dump_refuse(l, e, CR_E_FD_KIND, "%s are not supported yet", protocol_name(f->protocol));
+	return dump_refuse(l, e, CR_E_FD_KIND, "%s are not supported yet", protocol_name(f));
 }
 
 /* ---- what is shut down ---- */

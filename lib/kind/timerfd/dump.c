@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -40,6 +41,28 @@ static int facts(const struct fd_look *l, struct fdinfo_timerfd *ret)
 	return err < 0 ? err : fdinfo_timerfd(text, ret);
 }
 
+static int catch_up(const struct fd_look *l, struct fdinfo_timerfd *t, struct cr_err *e)
+{
+	char path[48], text[1024];
+	struct itimerspec left;
+	ssize_t n;
+
+	if (!t->ticks || t->value_sec || t->value_nsec || !(t->interval_sec || t->interval_nsec))
+		return 0;
+	if (timerfd_gettime(l->lfd, &left) < 0)
+		return dump_failed(l, errno, "timerfd_gettime", e);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", l->lfd);
+	n = read_buf_at(AT_FDCWD, path, text, sizeof(text));
+	if (n >= 0)
+		n = fdinfo_timerfd(text, t);
+	if (n < 0)
+		return dump_failed(l, -n, "its fdinfo", e);
+	/* A fast one may have expired again meanwhile. */
+	t->value_sec = left.it_value.tv_sec;
+	t->value_nsec = left.it_value.tv_nsec;
+	return 0;
+}
+
 static int dump(struct dump *d, const struct fd_look *l, FileEntry *fe, struct cr_err *e)
 {
 	TimerfdEntry *entry = arena_alloc(l->scratch, sizeof(*entry));
@@ -52,6 +75,9 @@ static int dump(struct dump *d, const struct fd_look *l, FileEntry *fe, struct c
 	ret = facts(l, &t);
 	if (ret < 0)
 		return dump_failed(l, -ret, "its fdinfo", e);
+	ret = catch_up(l, &t, e);
+	if (ret < 0)
+		return ret;
 	entry->id = fe->id;
 	entry->flags = l->flags;
 	entry->clockid = t.clockid;
