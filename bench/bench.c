@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -27,6 +28,7 @@ enum { ROUNDS_MAX = 64, MEMORY_MIB = 1024 };
 struct series {
 	double ms[ROUNDS_MAX];
 	int n;
+	long peak_kib; /* of the largest process of a run */
 };
 
 static const char *bin;	     /* build/bin */
@@ -66,11 +68,12 @@ static void warm(size_t mib)
 	munmap(p, mib << 20);
 }
 
-/* Run to the end; @quiet: output to /dev/null. Return: exit status; @ret_ms: wall time. */
-static int run(char *const argv[], double *ret_ms)
+/* Run to the end. Return: exit status; @ret_ms: wall time; @peak_kib: raised to the largest process' memory. */
+static int run(char *const argv[], double *ret_ms, long *peak_kib)
 {
 	posix_spawn_file_actions_t fa;
 	extern char **environ;
+	struct rusage ru;
 	double start;
 	int status;
 	pid_t pid;
@@ -80,9 +83,10 @@ static int run(char *const argv[], double *ret_ms)
 	start = now_ms();
 	if (posix_spawn(&pid, argv[0], &fa, NULL, argv, environ))
 		errx(1, "cannot start %s", argv[0]);
-	if (waitpid(pid, &status, 0) != pid)
-		err(1, "waitpid");
+	if (wait4(pid, &status, 0, &ru) != pid)
+		err(1, "wait4");
 	*ret_ms = now_ms() - start;
+	*peak_kib = ru.ru_maxrss > *peak_kib ? ru.ru_maxrss : *peak_kib;
 	posix_spawn_file_actions_destroy(&fa);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
@@ -105,6 +109,7 @@ static pid_t start_victim(char *const argv[])
 		close(p[0]);
 		close(p[1]);
 		dup2(open(null_path, O_RDWR), STDERR_FILENO);
+		close_range(3, ~0u, 0);
 		execv(argv[0], argv);
 		_exit(127);
 	}
@@ -157,7 +162,7 @@ static void one_round(char *const victim[], bool count, struct series *dump, str
 	snprintf(pid_text, sizeof(pid_text), "%d", pid);
 	warm(3 * MEMORY_MIB);
 	char *const dump_argv[] = { criu, "dump", "-t", pid_text, "-D", img, "--no-sync", NULL };
-	rc = run(dump_argv, &ms);
+	rc = run(dump_argv, &ms, &dump->peak_kib);
 	if (rc)
 		errx(1, "criu dump of %s: exit %d", victim[1], rc);
 	if (count)
@@ -165,7 +170,7 @@ static void one_round(char *const victim[], bool count, struct series *dump, str
 	reap_all();
 	warm(2 * MEMORY_MIB);
 	char *const rst_argv[] = { criu, "restore", "-d", "-D", img, NULL };
-	rc = run(rst_argv, &ms);
+	rc = run(rst_argv, &ms, &rst->peak_kib);
 	if (rc)
 		errx(1, "criu restore of %s: exit %d", victim[1], rc);
 	if (count)
@@ -201,9 +206,12 @@ struct workload {
 	double criu_dump_ms, criu_restore_ms; /* CRIU 4.2 on such a machine, 0: not measured */
 };
 
-static void report(const struct workload *w, double dump, double rst, double out, double in)
+static void report(const struct workload *w, struct series *d, struct series *r, double out, double in)
 {
-	printf("%-8s dump %8.1f ms  restore %8.1f ms", w->name, dump, rst);
+	double dump = median(d), rst = median(r);
+
+	printf("%-8s dump %8.1f ms %3ld MiB  restore %8.1f ms %3ld MiB", w->name, dump, d->peak_kib >> 10, rst,
+	       r->peak_kib >> 10);
 	if (out > 0)
 		printf("  dump/limit %.2f  restore/limit %.2f", dump / out, rst / in);
 	if (w->criu_dump_ms > 0)
@@ -266,7 +274,7 @@ int main(int argc, char **argv)
 			continue;
 		for (int r = 0; r <= rounds; r++)
 			one_round(v, r > 0, &dump, &rst);
-		report(w, median(&dump), median(&rst), mem ? out : 0, in);
+		report(w, &dump, &rst, mem ? out : 0, in);
 	}
 	remove_dir(tmp);
 	return 0;
