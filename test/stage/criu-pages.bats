@@ -123,7 +123,7 @@ time.sleep(1000)'
 	wait_for 10 grep -q big "$DIR/out.txt"
 	unharmed_begin
 	hold
-	for ms in 1 3 10 20; do
+	for ms in 01 03 10 20; do
 		CRIU_LOG_OPEN=1 "$BIN/criu-pages" -D "$IMG" -W "$WORK" -o dump.log -v4 3>&- &
 		stage=$!
 		sleep 0.0"$ms"

@@ -123,3 +123,64 @@ core()
 	refused not-held "$BIN/criu-parasite" -D "$IMG" -W "$WORK"
 	[ -z "$(ls -A "$IMG")" ] || fail "something was written"
 }
+
+# What the kernel would have done to a system call is done by whoever ends it: after a restore nothing may be lost, and
+# nothing may fail that would not have failed. $1: the call; $2: with a signal while the tree is held, or after the restore.
+interrupted()
+{
+	local when=$2 want=$'handler\nreturned -1 4'
+
+	[ "$1" != readr ] || want=handler
+	start_victim restart "$1"
+	sleep 0.1
+	"$BIN/criu-freeze" -t "$PID" -D "$IMG" -W "$WORK" -o dump.log -v4 3>&-
+	[ "$when" != held ] || kill -USR1 "$PID"
+	CRIU_LOG_OPEN=1 "$BIN/criu-collect" -D "$IMG" -W "$WORK" -o dump.log -v4
+	parasite
+	CRIU_LOG_OPEN=1 "$BIN/criu-pages" -D "$IMG" -W "$WORK" -o dump.log -v4
+	CRIU_LOG_OPEN=1 "$BIN/criu-freeze" end -D "$IMG" -W "$WORK" -o dump.log -v4
+	wait_for 5 gone "$PID"
+	restore
+	if [ "$when" = after ]; then
+		sleep 0.1
+		[ "$(cat "$DIR/out.txt")" = ready ] || fail "the call came back by itself"
+		kill -USR1 "$PID"
+	fi
+	wait_for 5 grep -q handler "$DIR/out.txt"
+	sleep 0.1
+	[ "$(cat "$DIR/out.txt")" = "ready
+$want" ] || { cat "$DIR/out.txt"; fail "$1, signal $when"; }
+	kill -KILL "$PID"
+}
+
+@test "interrupted calls go on after a restore, and a signal ends them (M3)" {
+	for call in pause sigsuspend epoll poll sleep read readr; do
+		interrupted $call after
+		rm -rf "$IMG" "$DIR" && mkdir "$IMG"
+	done
+}
+
+@test "a signal that comes while the tree is held ends the call as it would have (B10, M3)" {
+	for call in pause sigsuspend epoll poll sleep read readr; do
+		interrupted $call held
+		rm -rf "$IMG" "$DIR" && mkdir "$IMG"
+	done
+}
+
+@test "killed at any moment it leaves the tree as it was" {
+	start_victim many-threads 100
+	unharmed_begin
+	hold
+	for ms in 01 02 04 08 12; do
+		CRIU_LOG_OPEN=1 "$BIN/criu-parasite" -D "$IMG" -W "$WORK" -o dump.log -v4 3>&- &
+		stage=$!
+		sleep 0.0"$ms"
+		kill -KILL "$stage" 2>/dev/null
+		wait "$stage" || true
+	done
+	rm -f "$IMG"/core-* "$IMG"/.core-*
+	parasite
+	[ "$(find "$IMG" -name 'core-*.img' | wc -l)" = 100 ]
+	thaw
+	victim_finish
+}
