@@ -132,9 +132,9 @@ interrupted:
 enum { RESTART_SYSCALL_NR = 219, RESTART_CODE = 32 };
 
 /*
- * A sleep that was interrupted twice shows restart_syscall(2) as its number, which does nothing but fail once the kernel
- * has forgotten (after rt_sigreturn, and in a restored thread). The number that was meant stands in the code before the
- * call, where compilers and assemblers load it: mov $nr, %eax.
+ * A sleep that was interrupted twice shows restart_syscall(2) as its number, which does nothing but fail once the
+ * kernel has forgotten (after rt_sigreturn, and in a restored thread). The number that was meant stands in the code
+ * before the call, where compilers and assemblers load it: mov $nr, %eax.
  * @code: the RESTART_CODE bytes that end before the `syscall`
  * Return: the number, one of those that are restarted in this way; 0: not found.
  */
