@@ -68,7 +68,7 @@ void out_abandon(struct pages_out *o);
 int pages_task(struct pages_run *r, pid_t pid, bool root, struct cr_err *e);
 
 /* ---- shmem.c ---- */
-/* Remember an anonymous shared segment of a mapping; the first mapping of each is kept. */
+/* Remember the anonymous shared segment of a mapping. */
 int segment_note(struct pages_run *r, const struct segment *s, struct cr_err *e);
 /* Each segment once: those that criu-collect left word of (memory files), then those that were noted. */
 int pages_shmem(struct pages_run *r, struct cr_err *e);

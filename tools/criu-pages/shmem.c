@@ -19,9 +19,9 @@
 
 int segment_note(struct pages_run *r, const struct segment *s, struct cr_err *e)
 {
-	for (size_t i = 0; i < r->nr_segments; i++)
-		if (r->segments[i].shmid == s->shmid)
-			return 0;
+	/* Often the one before, of the same task. Others that are equal are found when all are there. */
+	if (r->nr_segments && r->segments[r->nr_segments - 1].shmid == s->shmid)
+		return 0;
 	if (r->nr_segments == r->cap_segments) {
 		size_t cap = r->cap_segments ? 2 * r->cap_segments : 16;
 		struct segment *more = realloc(r->segments, cap * sizeof(*more));
@@ -108,6 +108,22 @@ static int memory_file(struct pages_run *r, const struct stage_shmem *s, struct 
 	return segment(r, s->shmid, s->pid, path, e);
 }
 
+static int by_id(const void *a, const void *b)
+{
+	const struct segment *x = a, *y = b;
+
+	return x->shmid < y->shmid ? -1 : x->shmid > y->shmid;
+}
+
+/* Is it one of the memory files? There are few. */
+static bool is_file(const struct stage_shmem *files, ssize_t n, uint64_t shmid)
+{
+	for (ssize_t i = 0; i < n; i++)
+		if (files[i].shmid == shmid)
+			return true;
+	return false;
+}
+
 int pages_shmem(struct pages_run *r, struct cr_err *e)
 {
 	_cleanup_free_ struct stage_shmem *files = NULL;
@@ -116,14 +132,14 @@ int pages_shmem(struct pages_run *r, struct cr_err *e)
 
 	for (ssize_t i = 0; i < n && !err; i++)
 		err = memory_file(r, &files[i], e);
+	if (r->nr_segments)
+		qsort(r->segments, r->nr_segments, sizeof(*r->segments), by_id);
 	for (size_t i = 0; i < r->nr_segments && !err; i++) {
 		const struct segment *s = &r->segments[i];
-		ssize_t k = 0;
 
-		while (k < n && files[k].shmid != s->shmid)
-			k++;
-		if (k == n)
-			err = mapped(r, s->shmid, s->pid, s->start, s->end, e);
+		if ((i && s[-1].shmid == s->shmid) || is_file(files, n, s->shmid))
+			continue;
+		err = mapped(r, s->shmid, s->pid, s->start, s->end, e);
 	}
 	return err;
 }
