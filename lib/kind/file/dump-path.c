@@ -154,14 +154,9 @@ static bool cut_deleted(char *name)
 /* "/proc/12/maps": of a task, which may not exist, or be another one, when the file is opened again. */
 static bool proc_of_task(struct dump *d, const struct fd_look *l)
 {
-	const char *p = l->link;
+	const char *p = strstr(l->link, "/proc/");
 
-	if (dump_fs_type(d, l) != PROC_SUPER_MAGIC)
-		return false;
-	for (; *p; p++)
-		if (p[0] == '/' && p[1] >= '1' && p[1] <= '9')
-			return p[1 + strspn(p + 1, "0123456789")] == '/' || !p[1 + strspn(p + 1, "0123456789")];
-	return false;
+	return p && p[6] >= '1' && p[6] <= '9' && dump_fs_type(d, l) == PROC_SUPER_MAGIC;
 }
 
 /* Is the file deleted for good? Cuts l->link to the name. Return: 1 deleted, 0 the name is good, -errno with @e. */
