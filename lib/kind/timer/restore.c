@@ -37,7 +37,6 @@ static void posix_timer(struct rst_prog *p, const PosixTimerEntry *t)
 		.it_value = { (time_t)t->vsec, (long)t->vnsec },
 	};
 	struct sigevent ev;
-	struct rst_op *o;
 
 	memset(&ev, 0, sizeof(ev));
 	ev.sigev_notify = (int)t->it_sigev_notify;
@@ -45,13 +44,8 @@ static void posix_timer(struct rst_prog *p, const PosixTimerEntry *t)
 	ev.sigev_value.sival_ptr = (void *)t->sival_ptr;
 	if (t->it_sigev_notify & SIGEV_THREAD_ID)
 		ev._sigev_un._tid = t->notify_thread_id;
-	o = prog_op(p, RST_OP_TIMER, "POSIX timer", PROG_ARGS(t->clock_id, 0, t->it_id));
-	o->nr = SYS_timer_create;
-	{
-		uint64_t at = prog_data(p, &ev, sizeof(ev)); /* does not move operations */
-
-		o->a[1] = at;
-	}
+	prog_op(p, RST_OP_TIMER, "POSIX timer", PROG_ARGS(t->clock_id, prog_data(p, &ev, sizeof(ev)), t->it_id))->nr =
+		SYS_timer_create;
 	if (!v.it_value.tv_sec && !v.it_value.tv_nsec && (v.it_interval.tv_sec || v.it_interval.tv_nsec))
 		v.it_value.tv_nsec = 1;
 	if (v.it_value.tv_sec || v.it_value.tv_nsec)
@@ -61,12 +55,23 @@ static void posix_timer(struct rst_prog *p, const PosixTimerEntry *t)
 void timer_emit(struct rst_prog *p, const TaskCoreEntry *tc)
 {
 	const TaskTimersEntry *t = tc->timers;
+	const PosixTimerEntry *last = NULL;
 
 	if (!t)
 		return;
 	itimer(p, ITIMER_REAL, t->real);
 	itimer(p, ITIMER_VIRTUAL, t->virt);
 	itimer(p, ITIMER_PROF, t->prof);
-	for (size_t i = 0; i < t->n_posix; i++)
-		posix_timer(p, t->posix[i]);
+	/* The kernel counts on from the last id that it gave: make the highest last. Ids are unique (image validator). */
+	for (size_t done = 0; done < t->n_posix; done++) {
+		const PosixTimerEntry *next = NULL;
+
+		for (size_t i = 0; i < t->n_posix; i++)
+			if ((!last || t->posix[i]->it_id > last->it_id) && (!next || t->posix[i]->it_id < next->it_id))
+				next = t->posix[i];
+		if (!next)
+			return;
+		posix_timer(p, next);
+		last = next;
+	}
 }
