@@ -224,6 +224,8 @@ static int run(struct restore *x, struct cr_err *e)
 	}
 	if (!err)
 		err = prepare(x, e);
+	if (err && !x->opts.plan)
+		report_json(x, e);
 	if (err)
 		return err;
 	if (x->opts.plan) {
