@@ -198,12 +198,12 @@ start_program()
 	)
 	PID=$(cat "$DIR/pid")
 	rm -f "$DIR/pid"
-	wait_for 5 is_leader "$PID" || fail "$1 did not start"
+	wait_for 5 leader_or_gone "$PID" || fail "$1 did not start"
 }
 
-is_leader()
+leader_or_gone()
 {
-	[ "$(ps -o sid= -p "$1" | tr -d ' ')" = "$1" ]
+	gone "$1" || [ "$(ps -o sid= -p "$1" | tr -d ' ')" = "$1" ]
 }
 
 start_victim()

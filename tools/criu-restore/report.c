@@ -67,21 +67,18 @@ int report_stats(const struct restore *x, struct cr_err *e)
 
 void report_json(const struct restore *x, const struct cr_err *failure)
 {
-	json_t *doc = json_object();
-	_cleanup_close_ int fd = -1;
+	struct cr_report failures = { 0 };
+	struct stage_facts f;
+	struct cr_err e;
 
-	json_object_set_new(doc, "tool", json_string("criu-restore"));
-	json_object_set_new(doc, "version", json_string(CR_VERSION));
-	json_object_set_new(doc, "state", json_string(failure ? "failed" : "done"));
-	if (x->plan.nr) {
-		json_object_set_new(doc, "pid", json_integer(x->plan.tasks[0].pid));
-		json_object_set_new(doc, "processes", json_integer((json_int_t)x->plan.nr_live));
-		json_object_set_new(doc, "threads", json_integer((json_int_t)x->plan.nr_threads));
-	}
+	stage_begin(&f, "criu-restore");
+	f.started_ns -= (clock_us() - x->start_us) * 1000;
+	if (x->plan.nr)
+		f.extra = json_pack("{s:i, s:I, s:I}", "pid", x->plan.tasks[0].pid, "processes",
+				    (json_int_t)x->plan.nr_live, "threads", (json_int_t)x->plan.nr_threads);
 	if (failure)
-		json_object_set_new(doc, "error", manifest_error("criu-restore", failure));
-	fd = open("restore.json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || json_dumpfd(doc, fd, JSON_INDENT(2) | JSON_PRESERVE_ORDER))
-		log_warn("restore.json cannot be written: %s", strerror(errno));
-	json_decref(doc);
+		cr_report_add(&failures, failure);
+	if (restore_record_write(AT_FDCWD, &f, &failures, &e))
+		log_failure(&e);
+	cr_report_free(&failures);
 }
