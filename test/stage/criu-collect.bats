@@ -192,6 +192,7 @@ if len(sys.argv) == 1 and os.environ.get("AGAIN") is None:
 
 @test "a tree that serves a file system which it uses itself: an end after a while, with a reason" {
 	requires_root
+	skip "not yet"
 	start_program "$VICTIMS/fuse"
 	wait_for 10 has_line "$DIR/out.txt" 'ready|none.*'
 	! grep -q '^none' "$DIR/out.txt" || skip "no FUSE"
