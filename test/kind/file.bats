@@ -55,6 +55,10 @@ refused_state()
 	refused_state socket-state udp-cork
 }
 
+@test "file: refused: a socket of another network namespace (G2)" {
+	refused_state namespace netns
+}
+
 @test "file: all the reasons are told, not the first one only" {
 	cat >"$T/three.py" <<-'EOF'
 		import os, socket, time

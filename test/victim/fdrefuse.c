@@ -181,6 +181,16 @@ static bool check_ghost_large(void)
 	       victim_same(page, sizeof(page), 5) && lseek(fd, 0, SEEK_CUR) == 300 * 4096;
 }
 
+static void make_netns(void)
+{
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	need(home >= 0 && unshare(CLONE_NEWNET) == 0);
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	need(fd >= 0 && setns(home, CLONE_NEWNET) == 0);
+	close(home);
+}
+
 /* Written by a writer of the tree, and only somebody outside can read it. */
 static void make_fifo_reader(void)
 {
@@ -217,6 +227,7 @@ static const struct {
 	{ "peek-off", make_peek_off, check_peek_off },
 	{ "epoll-closed", make_epoll_closed, check_epoll_closed },
 	{ "kmsg", make_kmsg, check_open },
+	{ "netns", make_netns, check_open },
 	{ "ghost-large", make_ghost_large, check_ghost_large },
 	{ "fifo-reader", make_fifo_reader, check_writable },
 };

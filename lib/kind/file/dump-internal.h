@@ -107,7 +107,7 @@ struct file_ids {
 	uint32_t nr_memfds;
 	struct ghost *ghosts;
 	uint32_t nr_ghosts;
-	bool ghost_written;
+	uint64_t netns_cookie; /* of our own network namespace; 0: not known yet */
 };
 
 /* The engine's state, made at the first use. NULL: no memory. */

@@ -5,6 +5,9 @@
  * Options that all sockets have, by getsockopt(2) on our copy: reading them changes nothing. Buffer sizes are written
  * as the kernel tells them, twice what was set. An attached classic filter is part of the socket; an eBPF program
  * cannot be read back and is refused.
+ *
+ * A socket belongs to the network namespace that it was made in, wherever its task is now. The namespaces' cookies
+ * (SO_NETNS_COOKIE, Linux 5.14) tell: that of a socket of our own is the tree's.
  */
 #include "kind/file/dump-internal.h"
 
@@ -15,11 +18,44 @@
 #include <sys/time.h>
 #include <linux/filter.h>
 
+#include "base/fd.h"
+
 #include "sk-opts.pb-c.h"
 
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK 72
 #endif
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+/* Return: 0: cannot be told. */
+static uint64_t netns_cookie(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0 ? 0 : cookie;
+}
+
+static int check_netns(struct dump *d, const struct fd_look *l, struct cr_err *e)
+{
+	uint64_t cookie;
+
+	if (!d->files->netns_cookie) {
+		_cleanup_close_ int ours = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		d->files->netns_cookie = ours < 0 ? 0 : netns_cookie(ours);
+	}
+	cookie = netns_cookie(l->lfd);
+	if (!cookie || !d->files->netns_cookie || cookie == d->files->netns_cookie)
+		return 0;
+	dump_refuse(l, e, CR_E_NAMESPACE,
+		    "the socket belongs to another network namespace, which is not supported yet");
+	cr_err_remedy(e, "close the socket before the dump");
+	return -EPERM;
+}
 
 static int take_int(const struct fd_look *l, int name, int *ret, struct cr_err *e)
 {
@@ -131,6 +167,9 @@ int dump_sockopts(struct dump *d, const struct fd_look *l, SkOptsEntry **ret, st
 
 	if (!o)
 		return cr_err_nomem(e);
+	err = check_netns(d, l, e);
+	if (err < 0)
+		return err;
 	sk_opts_entry__init(o);
 	take_flag(l, SO_REUSEADDR, &o->has_reuseaddr, &o->reuseaddr);
 	take_flag(l, SO_REUSEPORT, &o->has_so_reuseport, &o->so_reuseport);

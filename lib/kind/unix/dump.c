@@ -374,8 +374,12 @@ static int dump(struct dump *d, const struct fd_look *l, FileEntry *fe, struct c
 {
 	UnixSkEntry *entry = arena_alloc(l->scratch, sizeof(*entry));
 	struct diag_unix s;
-	int ret = entry ? get_diag(d, l, &s, e) : cr_err_nomem(e);
+	SkOptsEntry *opts;
+	/* First: sock_diag knows the sockets of one namespace only. */
+	int ret = entry ? dump_sockopts(d, l, &opts, e) : cr_err_nomem(e);
 
+	if (!ret)
+		ret = get_diag(d, l, &s, e);
 	if (!ret)
 		ret = note_mine(d, l, &s, e);
 	if (!ret)
@@ -398,8 +402,7 @@ static int dump(struct dump *d, const struct fd_look *l, FileEntry *fe, struct c
 	ret = put_name(l, &s, entry, e);
 	if (!ret)
 		ret = dump_fown(d, l, &entry->fown, e);
-	if (!ret)
-		ret = dump_sockopts(d, l, &entry->opts, e);
+	entry->opts = opts;
 	return ret < 0 ? ret : dump_queue(d, l, &s, fe->id, e);
 }
 
