@@ -9,6 +9,7 @@
  *
  * Signals are blocked from before the first clone to the last moment.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -19,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -28,18 +30,43 @@
 #include "restore.h"
 #include "trace/trace.h"
 
-static int taken(pid_t pid, const char *why, struct cr_err *e)
+/* No process has it, but one is in the session or group of that number. Return: its pid, 0: nobody found. */
+static pid_t find_member(pid_t id, struct proc_stat *ret)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *d;
+	pid_t found = 0;
+
+	while (dir && !found && (d = readdir(dir))) {
+		pid_t pid = atoi(d->d_name);
+		_cleanup_close_ int proc = pid > 0 ? open_proc_pid(pid) : -1;
+
+		if (proc >= 0 && !proc_stat_read(proc, "stat", ret) && (ret->session == id || ret->pgrp == id))
+			found = pid;
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static int taken(pid_t pid, struct cr_err *e)
 {
 	_cleanup_close_ int proc = open_proc_pid(pid);
 	struct proc_stat st;
 	char what[32];
+	pid_t member;
 
 	snprintf(what, sizeof(what), "pid %d", pid);
 	if (proc < 0 || proc_stat_read(proc, "stat", &st)) {
-		cr_err_set(e, CR_E_PID_TAKEN, 0, what, "%s", why);
-		return -EEXIST;
-	}
-	if (st.state == 'Z') {
+		member = find_member(pid, &st);
+		if (member) {
+			cr_err_set(e, CR_E_PID_TAKEN, 0, what, "it is the %s of process %d (%s)",
+				   st.session == pid ? "session" : "process group", member, st.comm);
+			cr_err_remedy(e, "end process %d, or restore in a new pid namespace", member);
+		} else {
+			cr_err_set(e, CR_E_PID_TAKEN, 0, what, "it is in use, but its holder cannot be seen");
+		}
+	} else if (st.state == 'Z') {
 		cr_err_set(e, CR_E_PID_TAKEN, 0, what, "it is held by a zombie (%s) that its parent %d has not reaped",
 			   st.comm, st.ppid);
 		cr_err_remedy(e, "process %d must reap it, or end; then restore again", st.ppid);
@@ -50,20 +77,51 @@ static int taken(pid_t pid, const char *why, struct cr_err *e)
 	return -EEXIST;
 }
 
-int tree_check_pids(const struct plan *p, struct cr_err *e)
+static bool in_use(pid_t pid)
 {
-	static const char why[] = "it is still the id of a thread, session or process group";
+	return !syscall(SYS_tkill, pid, 0) || errno == EPERM;
+}
 
-	for (size_t i = 0; i < p->nr; i++) {
-		const struct plan_task *t = &p->tasks[i];
+/*
+ * Is a pid about to become free? Some systems' process 1 reaps now and then only (kernel-facts.md H), and a large
+ * process takes a moment to die: a restore right after a dump shall not fail for that.
+ */
+static bool is_ending(pid_t pid)
+{
+	_cleanup_close_ int proc = open_proc_pid(pid);
+	struct proc_stat st;
 
-		if (!syscall(SYS_tkill, t->pid, 0) || errno == EPERM)
-			return taken(t->pid, why, e);
-		for (size_t k = 1; k < t->nr_threads; k++)
-			if (!syscall(SYS_tkill, t->threads[k].tid, 0) || errno == EPERM)
-				return taken(t->threads[k].tid, why, e);
+	if (proc < 0 || proc_stat_read(proc, "stat", &st))
+		return true; /* it just went */
+	return st.state == 'X' || st.flags & PROC_PF_EXITING ? st.state != 'Z' || st.ppid <= 1 : false;
+}
+
+static int check_pid(pid_t pid, unsigned *patience, struct cr_err *e)
+{
+	const struct timespec moment = { 0, 2000000 };
+
+	while (in_use(pid)) {
+		if (!*patience || !is_ending(pid))
+			return taken(pid, e);
+		--*patience;
+		nanosleep(&moment, NULL);
 	}
 	return 0;
+}
+
+int tree_check_pids(const struct plan *p, struct cr_err *e)
+{
+	unsigned patience = 1000; /* times 2 ms, in all */
+	int err = 0;
+
+	for (size_t i = 0; !err && i < p->nr; i++) {
+		const struct plan_task *t = &p->tasks[i];
+
+		err = check_pid(t->pid, &patience, e);
+		for (size_t k = 1; !err && k < t->nr_threads; k++)
+			err = check_pid(t->threads[k].tid, &patience, e);
+	}
+	return err;
 }
 
 /* Return: pid in the creator, 0 in the new task, -errno. @tid 0: any. */
@@ -85,7 +143,7 @@ static int clone_failed(pid_t pid, int err, struct cr_err *e)
 	char what[32];
 
 	if (err == -EEXIST)
-		return taken(pid, "it is still the id of a session or process group", e);
+		return taken(pid, e);
 	snprintf(what, sizeof(what), "pid %d", pid);
 	if (err == -EPERM)
 		return cr_err_set(e, CR_E_PRIVILEGE, -err, what, "clone3 with a chosen pid");
