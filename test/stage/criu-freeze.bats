@@ -1,0 +1,318 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# criu-freeze and its holder: what is stopped and how, who keeps it, what ends it, and that nothing is harmed.
+load ../lib
+bats_require_minimum_version 1.5.0
+
+freeze()
+{
+	"$BIN/criu-freeze" -t "$PID" -D "$IMG" -W "$WORK" -o dump.log -v4 "$@" 3>&-
+}
+
+verb()
+{
+	"$BIN/criu-freeze" "$@" -D "$IMG" -W "$WORK"
+}
+
+holder()
+{
+	verb status --json | jq .holder
+}
+
+# All threads of the tree are in a stop of ours.
+all_held()
+{
+	local pid
+	for pid in $(tree_of "$1"); do
+		! grep -hE '^State' /proc/"$pid"/task/*/status | grep -vE '[tTZ] \(' || fail "a task of $pid runs"
+	done
+}
+
+tree_fact()
+{
+	jq -r "$1" "$IMG/manifest.json"
+}
+
+@test "hold, status, thaw: nothing is left, nothing has changed" {
+	start_victim threads
+	unharmed_begin
+	freeze
+	all_held "$PID"
+	[ "$(tree_fact ".tree[0].threads | length")" = "$(find "/proc/$PID/task" -mindepth 1 -maxdepth 1 | wc -l)" ]
+	[ "$(verb status --json | jq -r '"\(.held) \(.sealed) \(.root)"')" = "true false $PID" ]
+	[[ $(verb status) == *"holds the tree of task $PID"* ]]
+	verb thaw
+	unharmed_end
+	run verb status
+	[ "$status" = 1 ] && [[ $output == *'[not-held]'* ]]
+	[ ! -e "$IMG/.holder" ] && [ ! -e "$IMG/.stage" ]
+	victim_finish
+}
+
+@test "a tree with zombies, a stopped task, sessions and groups (A1-A8)" {
+	start_victim tree
+	freeze
+	all_held "$PID"
+	[ "$(tree_fact '[.tree[] | select(.state == "zombie")] | length')" = 2 ]
+	[ "$(tree_fact '[.tree[] | select(.state == "stopped" and .stopped_before)] | length')" = 1 ]
+	# Parents before their children, each with its subtree.
+	tree_fact '.tree[] | "\(.pid) \(.ppid)"' >"$T/tree"
+	awk 'NR > 1 && !($2 in seen) { exit 1 } { seen[$1] }' "$T/tree"
+	[ "$(wc -l <"$T/tree")" = "$(tree_of "$PID" | wc -l)" ]
+	[ "$("$BIN/crit" decode -i "$IMG/pstree.img" | jq -r '.entries[].pid' | tr '\n' ' ')" = "$(cut -d' ' -f1 "$T/tree" | tr '\n' ' ')" ]
+	verb thaw
+	victim_finish
+}
+
+@test "a fork storm stops, and goes on (A1)" {
+	start_victim storm
+	for _ in 1 2 3 4 5; do
+		freeze
+		all_held "$PID"
+		sleep 0.05
+		all_held "$PID"
+		verb thaw
+	done
+	victim_finish
+}
+
+@test "a vfork parent is waited for; one that takes too long is refused by name (A1)" {
+	start_victim vfork
+	for _ in 1 2 3; do
+		freeze
+		all_held "$PID"
+		verb thaw
+	done
+	victim_finish
+	start_program "$PYTHON" -c 'import ctypes, os
+libc = ctypes.CDLL(None)
+print("up", flush=True)
+if libc.vfork() == 0:
+    libc.sleep(1000)
+    os._exit(0)'
+	wait_for 5 has_line "$DIR/out.txt" up
+	wait_for 5 grep -q . "/proc/$PID/task/$PID/children"
+	child=$(cat "/proc/$PID/task/$PID/children")
+	run freeze --timeout 1
+	[ "$status" = 1 ]
+	grep -q "vfork() for its child ${child% }.*\[freeze-timeout\]" "$WORK/dump.log"
+	[ "$(jq -r .error.code "$IMG/manifest.json")" = freeze-timeout ]
+	[ ! -e "$IMG/.holder" ] && [ ! -e "$IMG/.stage" ]
+	grep -q '^TracerPid:[[:space:]]*0$' "/proc/$PID/status" "/proc/${child% }/status"
+}
+
+@test "a leader that has exited while its threads live is refused by name (A13)" {
+	start_program "$PYTHON" -c 'import ctypes, threading, time
+threading.Thread(target=lambda: time.sleep(1000)).start()
+print("up", flush=True)
+ctypes.CDLL(None).syscall(60, 0)'
+	wait_for 5 grep -q '^State:.*Z' "/proc/$PID/status"
+	run freeze
+	[ "$status" = 1 ]
+	grep -qE '\[(leader-dead|no-such-task)\]' "$WORK/dump.log"
+}
+
+@test "a task that is stopped by SIGSTOP stays so, and SIGCONT wakes it" {
+	start_program sleep 1000
+	kill -STOP "$PID"
+	wait_for 5 grep -q '^State:.*T (stopped)' "/proc/$PID/status"
+	freeze
+	[ "$(tree_fact '.tree[0].state')" = stopped ]
+	verb thaw
+	grep -q '^State:.*T (stopped)' "/proc/$PID/status"
+	kill -CONT "$PID"
+	wait_for 5 grep -q '^State:.*S' "/proc/$PID/status"
+}
+
+@test "-s leaves the tree stopped; cont wakes only what was not stopped before" {
+	start_program bash -c 'sleep 1000 & sleep 1000 & kill -STOP $!; wait'
+	wait_for 5 grep -q '^State:.*T (stopped)' "/proc/$(tree_of "$PID" | tail -n 1)/status"
+	before=$(tree_of "$PID" | tail -n 1)
+	dump -s
+	for pid in $(tree_of "$PID"); do
+		grep -q '^State:.*T (stopped)' "/proc/$pid/status"
+		grep -q '^TracerPid:[[:space:]]*0$' "/proc/$pid/status"
+	done
+	verb cont
+	wait_for 5 runs "$PID"
+	grep -q '^State:.*T (stopped)' "/proc/$before/status"
+	run verb cont
+	[ "$status" = 1 ]
+}
+
+@test "the dead-man's switch: time, the end of --lease, the end of the holder" {
+	start_victim threads
+	unharmed_begin
+	freeze --hold-time 1
+	all_held "$PID"
+	wait_for 4 runs "$PID"
+	[ ! -e "$IMG/.holder" ]
+
+	freeze --hold-time 1
+	verb stop
+	sleep 1.5
+	all_held "$PID"
+	verb thaw
+
+	sleep 1000 3>&- &
+	lease=$!
+	freeze --hold-time 1 --lease $lease
+	sleep 1.5
+	all_held "$PID"
+	kill $lease
+	wait_for 4 runs "$PID"
+
+	freeze
+	kill -KILL "$(holder)"
+	wait_for 4 runs "$PID"
+	rm -f "$IMG/.holder"
+	unharmed_end
+	victim_finish
+}
+
+@test "an open connection is a lease" {
+	start_program sleep 1000
+	freeze --hold-time 1
+	"$PYTHON" -c 'import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect(sys.argv[1])
+print("up", flush=True)
+time.sleep(2)' "$IMG/.holder" 3>&- >"$T/client" &
+	wait_for 4 has_line "$T/client" up
+	sleep 1.6
+	all_held "$PID"
+	wait_for 4 runs "$PID"
+}
+
+@test "a command with the tree held: its exit code; then the tree runs" {
+	start_victim threads
+	unharmed_begin
+	run freeze -- sh -c "grep -q 'tracing stop' /proc/$PID/status && exit 42"
+	[ "$status" = 42 ]
+	unharmed_end
+	rm -f "$IMG"/*
+	run -127 freeze -- /nonexistent
+	runs "$PID"
+	victim_finish
+}
+
+@test "kill is refused before the seal; seal needs all stages; a second dump in the directory is refused" {
+	start_program sleep 1000
+	freeze
+	run verb kill
+	[ "$status" != 0 ] && [[ $output == *"not sealed"* ]]
+	run verb seal
+	[ "$status" != 0 ] && [[ $output == *"criu-collect has not run"* ]]
+	run freeze
+	[ "$status" = 1 ]
+	grep -q '\[dir-busy\]' "$WORK/dump.log"
+	all_held "$PID"
+	verb thaw
+	wait_for 2 runs "$PID"
+}
+
+@test "step by step by hand: each stage, seal, kill" {
+	start_program sleep 1000
+	freeze
+	for tool in criu-collect criu-parasite criu-pages; do
+		CRIU_LOG_OPEN=1 "$BIN/$tool" -D "$IMG" -W "$WORK" -o dump.log -v4
+	done
+	verb seal
+	[ "$(tree_fact .state)" = sealed ]
+	all_held "$PID"
+	[ "$(verb status --json | jq .sealed)" = true ]
+	verb kill
+	wait_for 5 gone "$PID"
+	check_images
+	[ "$(tree_fact '.stages[0].end')" = killed ]
+	restore
+}
+
+@test "wrong and random requests: the holder answers each and keeps the tree" {
+	start_victim threads
+	unharmed_begin
+	freeze
+	run "$PYTHON" "$TOP/test/stage/holder-fuzz.py" "$IMG/.holder" 2000
+	echo "$output"
+	[ "$output" = ok ]
+	verb thaw
+	unharmed_end
+	victim_finish
+}
+
+@test "only root and the user of the holder may ask it" {
+	requires_root
+	requires_command setpriv
+	start_program sleep 1000
+	freeze
+	chmod 755 "$IMG"
+	chmod 666 "$IMG/.holder"
+	run setpriv --reuid 65534 --clear-groups "$PYTHON" -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect(sys.argv[1])
+s.settimeout(5)
+try:
+    s.send(b"x" * 40)
+    sys.exit(len(s.recv(1000)))
+except OSError:
+    sys.exit(0)' "$IMG/.holder"
+	[ "$status" = 0 ]
+	verb thaw
+}
+
+@test "expected stages that do not come, or end: refused, and the tree was never stopped" {
+	start_program sleep 1000
+	run freeze --expect nonsense
+	[ "$status" = 100 ]
+	sleep 1000 3>&- &
+	lease=$!
+	freeze --expect collect --lease $lease &
+	front=$!
+	wait_for 5 test -S "$IMG/.holder"
+	runs "$PID"
+	kill $lease
+	run wait $front
+	[ "$status" != 0 ]
+	wait_for 2 test ! -e "$IMG/.holder"
+	runs "$PID"
+}
+
+@test "criu-freeze killed while it waits or stops: the tree runs" {
+	start_victim threads
+	unharmed_begin
+	for ms in 0 1 2 4 8; do
+		"$BIN/criu-freeze" -t "$PID" -D "$IMG" -W "$WORK" -o dump.log -v4 3>&- &
+		front=$!
+		sleep 0.00$ms
+		kill -KILL $front 2>/dev/null || true
+		wait $front || true
+		verb thaw || true
+		wait_for 5 runs "$PID"
+		wait_for 5 test ! -e "$IMG/.holder"
+		rm -rf "$IMG"/.??* "$IMG"/*
+	done
+	unharmed_end
+	victim_finish
+}
+
+@test "an action script: pre-dump that fails stops nothing; post-dump that fails lets the tree run" {
+	start_program sleep 1000
+	printf '#!/bin/sh\necho "$CRTOOLS_SCRIPT_ACTION" >>%s/actions\n[ "$CRTOOLS_SCRIPT_ACTION" != "$FAIL" ] || exit 7\n' "$T" >"$T/script"
+	chmod 755 "$T/script"
+	FAIL=pre-dump run "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log --action-script "$T/script"
+	[ "$status" = 1 ]
+	runs "$PID"
+	FAIL=post-dump run "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log --action-script "$T/script"
+	[ "$status" = 7 ]
+	wait_for 2 runs "$PID"
+	[ "$(tr '\n' ' ' <"$T/actions")" = "pre-dump pre-dump post-dump " ]
+}
+
+@test "statistics: all required fields, and --display-stats" {
+	start_program sleep 1000
+	run "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log --display-stats
+	[ "$status" = 0 ]
+	[[ $output == *"Displaying dump stats:"*"Frozen time: "*" us"*"Memory pages written: "* ]]
+	"$BIN/crit" decode -i "$WORK/stats-dump" | jq -e '.entries[0].dump | .frozen_time > 0 and .freezing_time > 0 and .pages_written > 0'
+	[ "$(tree_fact '.stages[0].frozen_us')" = "$("$BIN/crit" decode -i "$WORK/stats-dump" | jq '.entries[0].dump.frozen_time')" ]
+}
