@@ -174,15 +174,15 @@ if len(sys.argv) == 1 and os.environ.get("AGAIN") is None:
 }
 
 @test "killed at any moment it leaves the tree as it was" {
-	start_victim memory
+	VICTIM=environment start_victim memory argument
 	unharmed_begin
 	hold
 	for ms in 1 2 3 5 8; do
-		collect 2>/dev/null &
+		CRIU_LOG_OPEN=1 "$BIN/criu-collect" -D "$IMG" -W "$WORK" -o dump.log -v4 3>&- &
 		stage=$!
 		sleep 0.00$ms
 		kill -KILL "$stage" 2>/dev/null
-		wait "$stage" || true
+		wait "$stage" 2>/dev/null || true
 	done
 	rm -f "$IMG"/.*.tmp
 	collect
@@ -192,7 +192,6 @@ if len(sys.argv) == 1 and os.environ.get("AGAIN") is None:
 
 @test "a tree that serves a file system which it uses itself: an end after a while, with a reason" {
 	requires_root
-	skip "not yet"
 	start_program "$VICTIMS/fuse"
 	wait_for 10 has_line "$DIR/out.txt" 'ready|none.*'
 	! grep -q '^none' "$DIR/out.txt" || skip "no FUSE"
@@ -203,9 +202,9 @@ if len(sys.argv) == 1 and os.environ.get("AGAIN") is None:
 	[ $SECONDS -le 20 ] || fail "it took $SECONDS s"
 	[[ $output == *files* ]]
 	jq -e '[.stages[].failures[]?.code] | contains(["blocked"])' "$IMG/manifest.json"
-	"$BIN/criu-freeze" thaw -D "$IMG" -W "$WORK"
-	rm -rf "$IMG/.stage" "$IMG"/.*.tmp
+	# The tree was let go: the collector itself could not have ended without it.
 	wait_for 5 runs "$PID"
+	rm -rf "$IMG/.stage" "$IMG"/.*.tmp
 	[ "$(sed -n 's/^TracerPid:\s*//p' "/proc/$PID/status")" = "$before" ]
 	victim_finish
 }

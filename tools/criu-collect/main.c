@@ -46,7 +46,7 @@ static int run_hooks(struct dump *d, struct watchdog *dog, struct cr_err *e)
 		int ret;
 
 		log_debug("%s", collect_order[i]->name);
-		atomic_store(&dog->step, collect_order[i]->name);
+		watchdog_step(dog, collect_order[i]->name);
 		ret = collect_order[i]->run(d, e);
 		if (ret < 0)
 			return ret;
@@ -62,11 +62,9 @@ static int work(struct dump *d, struct watchdog *dog, struct cr_err *e)
 		ret = run_hooks(d, dog, e);
 	if (!ret)
 		ret = tasks_write_stage(d, e);
+	watchdog_step(dog, NULL);
 	dump_files_free(d);
 	tasks_close(d);
-	/* Too late to bark? Then it is reporting, and this process is about to end. */
-	if (!atomic_exchange(&dog->step, NULL))
-		pause();
 	if (ret && cr_report_add(d->refusals, e) < 0)
 		return cr_err_nomem(e);
 	if (!ret && d->refusals->n) {
@@ -76,13 +74,18 @@ static int work(struct dump *d, struct watchdog *dog, struct cr_err *e)
 	return ret;
 }
 
+static void log_failures(const struct cr_report *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		log_failure(&r->v[i]);
+}
+
 /* Log, manifest, holder: all must learn how it ended. */
 static int report(struct run *r, int ret, struct cr_err *e)
 {
 	struct cr_err late = { 0 };
 
-	for (size_t i = 0; i < r->refusals.n; i++)
-		log_failure(&r->refusals.v[i]);
+	log_failures(&r->refusals);
 	if (manifest_stage(r->img, &r->facts, ret ? &r->refusals : NULL, &late)) {
 		log_failure(&late);
 		*e = ret ? *e : late;
@@ -96,14 +99,26 @@ static int report(struct run *r, int ret, struct cr_err *e)
 	return ret;
 }
 
-/* The main thread is blocked in the kernel and will touch nothing any more. */
+/*
+ * The main thread is blocked in the kernel. Even the end of this process would be: closing a copy of a descriptor asks
+ * the file system too, and waits for the answer. So the tree is let go, here and now, which frees the main thread; it
+ * sees the watchdog's mark and waits for the end.
+ */
 static void blocked(void *ctx, const struct cr_err *e)
 {
+	struct hold_req done = { .verb = HOLD_DONE, .arg = { HOLD_ST_COLLECT, ETIMEDOUT } },
+			thaw = { .verb = HOLD_THAW };
 	struct run *r = ctx;
-	struct cr_err copy = *e;
+	struct cr_err late = { 0 };
+	char drop[256];
 
 	cr_report_add(&r->refusals, e);
-	report(r, -ETIMEDOUT, &copy);
+	log_failures(&r->refusals);
+	if (manifest_stage(r->img, &r->facts, &r->refusals, &late))
+		log_failure(&late);
+	if (hold_request(&r->hold, &done, NULL, 0, -1, NULL, 0, &late) < 0 ||
+	    hold_request(&r->hold, &thaw, NULL, 0, -1, drop, sizeof(drop), &late) < 0)
+		log_failure(&late);
 }
 
 int main(int argc, char **argv)

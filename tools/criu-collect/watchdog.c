@@ -3,7 +3,7 @@
  * Theory of operation: a held tree may serve a file system that we look at (FUSE, autofs, fanotify's permission
  * events). It is stopped, so an access of ours would wait for ever, and in a way that no signal but SIGKILL ends. A
  * thread looks once a second at the CPU time of the one that works: if it does not move for ten seconds, the work is
- * blocked. The thread then reports what the main thread was doing and ends the process, which frees the blocked one.
+ * blocked. The thread then reports what the main thread was doing and ends the process.
  */
 #include "watchdog.h"
 
@@ -18,6 +18,19 @@
 static clockid_t thread_clock(int tid)
 {
 	return (clockid_t)((~(unsigned)tid << 3) | 6); /* CPUCLOCK_SCHED | CPUCLOCK_PERTHREAD_MASK */
+}
+
+static const char barked[] = "barked";
+
+void watchdog_step(struct watchdog *w, const char *name)
+{
+	const char *was = atomic_load(&w->step);
+
+	while (was != barked)
+		if (atomic_compare_exchange_weak(&w->step, &was, name))
+			return;
+	for (;;)
+		pause();
 }
 
 static void *watch(void *arg)
@@ -41,7 +54,9 @@ static void *watch(void *arg)
 		still = now.tv_sec == last.tv_sec && now.tv_nsec == last.tv_nsec ? still + 1 : 0;
 		last = now;
 	}
-	step = atomic_exchange(&w->step, NULL);
+	step = atomic_load(&w->step);
+	while (step && !atomic_compare_exchange_weak(&w->step, &step, barked))
+		;
 	if (!step)
 		return NULL;
 	cr_err_set(&e, CR_E_BLOCKED, ETIMEDOUT, "criu-collect", "step \"%s\" has been blocked for %d seconds", step,
