@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <linux/magic.h>
 
@@ -112,6 +113,29 @@ static uint32_t free_shmid(const struct file_ids *f, uint32_t want)
 	return want;
 }
 
+/* A mapping of the file: exe is a link that criu-pages has no word for. Return: 0 or -ENOENT, -errno. */
+static int find_mapping(const struct fd_look *l, struct stage_shmem *where)
+{
+	_cleanup_free_ char *maps = NULL;
+	ssize_t len = read_file_at(l->task->proc, "maps", 256 << 20, &maps);
+	const char *p = maps;
+
+	if (len < 0)
+		return len;
+	for (; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
+		unsigned long start, end, ino;
+		unsigned maj, min;
+
+		if (sscanf(p, "%lx-%lx %*s %*s %x:%x %lu", &start, &end, &maj, &min, &ino) != 5 ||
+		    ino != l->st.st_ino || makedev(maj, min) != l->st.st_dev)
+			continue;
+		where->start = start;
+		where->end = end;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 int dump_memfd_inode(struct dump *d, const struct fd_look *l, uint32_t *ret_id, struct cr_err *e)
 {
 	struct file_ids *f = d->files;
@@ -134,7 +158,8 @@ int dump_memfd_inode(struct dump *d, const struct fd_look *l, uint32_t *ret_id, 
 	m->row.shmid = free_shmid(f, m->row.shmid);
 	m->row.inode_id = *ret_id = ++f->nr_memfds;
 	m->where = (struct stage_shmem){ .size = m->row.size, .shmid = m->row.shmid, .pid = l->task->pid, .fd = l->fd };
-	if (l->fd < 0 && sscanf(l->path, "map_files/%lx-%lx", &m->where.start, &m->where.end) != 2)
+	if (l->fd < 0 && sscanf(l->path, "map_files/%lx-%lx", &m->where.start, &m->where.end) != 2 &&
+	    find_mapping(l, &m->where) < 0)
 		return dump_refuse(l, e, CR_E_UNSUPPORTED, "a memory file that is neither a descriptor nor a mapping");
 	*f->memfds_end = m;
 	f->memfds_end = &m->next;

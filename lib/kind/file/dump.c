@@ -190,7 +190,7 @@ static int dump_rows(struct dump *d, const struct dump_task *t, struct look_tabl
 		     struct cr_err *e)
 {
 	struct look_slot *slots;
-	ssize_t n;
+	ssize_t n = 0;
 	int ret = 0;
 
 	while (!ret && (n = look_next(d->files, table, &slots)) > 0)
@@ -199,7 +199,7 @@ static int dump_rows(struct dump *d, const struct dump_task *t, struct look_tabl
 				ret = dump_fd(d, &slots[i], w, e);
 			fd_close(slots[i].look.lfd);
 		}
-	return ret;
+	return !ret && n < 0 ? cr_err_nomem(e) : ret;
 }
 
 /* All descriptors of one table, through the first task that has it. */

@@ -7,6 +7,7 @@
  * once for each family and protocol. Connected TCP needs TCP_REPAIR and comes later: refused by name.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -216,8 +217,16 @@ static int put_addresses(const struct fd_look *l, const struct facts *f, InetSkE
 
 	if (getsockname(l->lfd, (struct sockaddr *)&ss, &len) < 0)
 		return dump_failed(l, errno, "getsockname", e);
-	if (ss.ss_family == AF_INET6 && ((struct sockaddr_in6 *)&ss)->sin6_scope_id)
-		return dump_refuse(l, e, CR_E_SOCKET_STATE, "a link-local address is not supported yet");
+	/* A link-local address means something on one interface only. */
+	if (ss.ss_family == AF_INET6 && ((struct sockaddr_in6 *)&ss)->sin6_scope_id) {
+		char name[IF_NAMESIZE];
+
+		if (!if_indextoname(((struct sockaddr_in6 *)&ss)->sin6_scope_id, name))
+			return dump_failed(l, errno, "if_indextoname", e);
+		entry->ifname = arena_strdup(l->scratch, name);
+		if (!entry->ifname)
+			return cr_err_nomem(e);
+	}
 	ret = put_address(l, &ss, f->family, &entry->src_port, &entry->n_src_addr, &entry->src_addr, e);
 	if (ret < 0)
 		return ret;
