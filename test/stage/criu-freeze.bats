@@ -289,7 +289,7 @@ except OSError:
 		verb thaw || true
 		wait_for 5 runs "$PID"
 		wait_for 5 test ! -e "$IMG/.holder"
-		rm -rf "$IMG"/.??* "$IMG"/*
+		find "$IMG" -mindepth 1 -delete
 	done
 	unharmed_end
 	victim_finish
@@ -297,6 +297,7 @@ except OSError:
 
 @test "an action script: pre-dump that fails stops nothing; post-dump that fails lets the tree run" {
 	start_program sleep 1000
+	# shellcheck disable=SC2016
 	printf '#!/bin/sh\necho "$CRTOOLS_SCRIPT_ACTION" >>%s/actions\n[ "$CRTOOLS_SCRIPT_ACTION" != "$FAIL" ] || exit 7\n' "$T" >"$T/script"
 	chmod 755 "$T/script"
 	FAIL=pre-dump run "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log --action-script "$T/script"
