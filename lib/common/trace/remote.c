@@ -15,7 +15,7 @@
  * Two ways:
  *	vector	code of ours in our area makes a whole row of calls and then sends its thread a signal that is ignored
  *		and not caught: one resume and one stop for the row. A thread without tracer just ignores the signal.
- *		(SIGTRAP, by single step or int3, would kill it: test/kernel/step-death.)
+ *		(SIGTRAP, by single step or int3, would kill it: test/kernel/ptrace.)
  *	single	a `syscall ... ret` of the vdso, between two stops of PTRACE_SYSCALL each, which are no signals. For the
  *		first call (that maps our area), for the last (that unmaps it), for threads with seccomp (suspended
  *		by PTRACE_O_SUSPEND_SECCOMP; with our death in the middle a filter acts: doc/reliability.md), and where

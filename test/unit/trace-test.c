@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pure parts of trace/: what is found in code, what a frame looks like; and a frame that the kernel takes. */
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "restart.h"
+#include "tap.h"
+#include "trace/code.h"
+#include "trace/frame.h"
+#include "trace/look.h"
+#include "trace/trace.h"
+
+static void test_find(void)
+{
+	static const uint8_t plain[] = { 0x90, 0x0f, 0x05, 0xc3 };
+	static const uint8_t vdso[] = { 0xcc, 0x0f, 0x05, 0x31, 0xd2, 0x31, 0xc9, 0x45, 0x31, 0xdb, 0xc3 };
+	static const uint8_t harm[] = { 0x90, 0x0f, 0x05, 0x5d, 0xc3, 0x0f, 0x05, 0x31, 0xe4, 0xc3, 0x0f, 0x05 };
+	static const uint8_t rest[] = { 0x90, 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05, 0x0f };
+	static const uint8_t no[] = { 0x90, 0x49, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05, 0x48, 0xc7, 0xc0, 0x0f };
+	const uint8_t *ours = (const uint8_t *)getauxval(AT_SYSINFO_EHDR);
+
+	ok(code_find_syscall(plain, sizeof(plain)) == 1, "syscall; ret");
+	ok(code_find_syscall(vdso, sizeof(vdso)) == 1, "syscall; xor ...; ret");
+	ok(!code_find_syscall(harm, sizeof(harm)), "nothing that touches the stack");
+	ok(code_find_restorer(rest, sizeof(rest)) == 1, "mov $15, %%rax; syscall");
+	ok(code_find_restorer(no, sizeof(no)) == sizeof(no), "not one into r8, not half of one");
+	ok(ours && code_find_syscall(ours, 4096), "this kernel's vdso has a syscall");
+}
+
+static void test_lost_nr(void)
+{
+	uint8_t code[RESTART_CODE];
+
+	memset(code, 0x90, sizeof(code));
+	ok(!restart_lost_nr(code), "no number");
+	memcpy(code + 10, "\xb8\xe6\0\0\0", 5);
+	ok(restart_lost_nr(code) == 230, "clock_nanosleep");
+	memcpy(code + 20, "\xb8\x07\0\0\0", 5);
+	ok(restart_lost_nr(code) == 7, "the last one counts");
+	memcpy(code + 27, "\xb8\x01\0\0\0", 5);
+	ok(restart_lost_nr(code) == 7, "calls that are not restarted in this way do not count");
+}
+
+static volatile int reached;
+
+static void spin(void)
+{
+	for (;;)
+		reached++;
+}
+
+/* A child spins; it gets a frame of its registers, is sent through rt_sigreturn, and spins on with the same state. */
+static void test_frame(void)
+{
+	static uint8_t page[65536] __attribute__((aligned(64)));
+	uint8_t before[FRAME_MAX], after[FRAME_MAX];
+	struct user_regs_struct home, r, now;
+	pid_t pid = fork();
+	uint64_t mask = 0;
+	ssize_t n, m;
+	int64_t ret;
+	size_t len;
+
+	if (!pid)
+		spin();
+	usleep(10000);
+	ok(!trace_seize(pid, 0) && !trace_stop(pid) && !trace_get_regs(pid, &home), "a child stands");
+	n = trace_get_xstate(pid, before, sizeof(before));
+	ok(n >= 576, "its vector state has %zd bytes", n);
+	len = frame_xstate_len(before, n);
+	ok(frame_size(len) <= FRAME_MAX, "a frame has %zu bytes", frame_size(len));
+	frame_build(page, (uintptr_t)page, 0, &home, 1ull << (SIGUSR1 - 1), before, len);
+	ok(!mem_write(pid, (uintptr_t)page, page, frame_size(len)), "the frame is in its memory");
+	r = home;
+	r.rsp = (uintptr_t)page + 8;
+	trace_set_regs(pid, &r);
+	ok(!trace_syscall_at(pid,
+			     getauxval(AT_SYSINFO_EHDR) +
+				     code_find_syscall((const uint8_t *)getauxval(AT_SYSINFO_EHDR), 4096),
+			     15, (const uint64_t[6]){ 0 }, &ret),
+	   "it goes through rt_sigreturn");
+	m = trace_get_xstate(pid, after, sizeof(after));
+	ok(!trace_get_regs(pid, &now) && now.rip == home.rip && now.rsp == home.rsp && now.rax == home.rax &&
+		   now.rcx == home.rcx && now.r11 == home.r11 && now.eflags == home.eflags,
+	   "registers are back");
+	ok(m == n && !memcmp(before, after, 464) && !memcmp(before + 512, after + 512, n - 512),
+	   "vector state is back");
+	ok(!trace_get_sigmask(pid, &mask) && mask == 1ull << (SIGUSR1 - 1), "the mask is the frame's");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+int main(void)
+{
+	test_find();
+	test_lost_nr();
+	test_frame();
+	return tap_done();
+}
