@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The limits: the same copying with bare system calls, as a whole program from exec to exit is not measured here but
- *the work alone, printed in microseconds.
+ * the work alone, printed in microseconds.
  *
  *	bench-limit out MIB FILE   fallocate FILE, then pwrite random anonymous memory into it, 1 MiB at a time
  *	bench-limit in MIB FILE    pread FILE into fresh memory in huge pages

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Task identity (A2-A11): pids, parents, groups, sessions, zombies, a stopped task, comm, subreaper, parent death
- *signal, personality. The root makes:
+ * signal, personality. The root makes:
  *
  *	a  in the root's session and group          c  session of its own, with a child e in a group of its own
  *	b  leader of a group, with a child d in it  z7 zombie, exit code 7      z9 zombie, killed by SIGKILL

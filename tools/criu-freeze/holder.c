@@ -3,20 +3,20 @@
  * Theory of operation
  *
  * ptrace stops belong to one process and cannot be handed over, so criu-freeze forks before it seizes anything: the
- *child is the holder. It makes its socket first (stages that started ahead connect and wait), seizes the tree when the
- *stages of
+ * child is the holder. It makes its socket first (stages that started ahead connect and wait), seizes the tree when the
+ * stages of
  * --expect wait, tells criu-freeze over a socket pair how that went, and then serves requests, one at a time.
  *
  * The tree is let go (thawed) and the holder ends when
  *	- a client asks for it, or has it killed after the seal;
  *	- the process of --lease has died; criu-freeze has died before the tree was held; SIGTERM, SIGINT or SIGHUP
- *came;
+ * came;
  *	- nobody is connected, there is no lease, and no request came for --hold-time seconds.
  * If the holder is killed, the kernel detaches the tasks, and they run on unharmed (trace/remote.c).
  *
  * All memory is there before the first task is seized. SIGCHLD is blocked and waited for; other signals are read from a
  * descriptor. Descriptors that were inherited are closed, so that no caller waits for the end of a pipe that the holder
- *keeps.
+ * keeps.
  */
 #include "holder.h"
 
@@ -101,7 +101,7 @@ static int listen_in(int dir)
 
 	if (fchdir(dir))
 		return -errno;
-	strcpy(sa.sun_path, socket_name);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", socket_name);
 	probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (probe < 0)
 		return -errno;
@@ -110,7 +110,7 @@ static int listen_in(int dir)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	strcpy(sa.sun_path, socket_tmp);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", socket_tmp);
 	unlink(socket_tmp);
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)))
 		return -errno;

@@ -4,12 +4,12 @@
  *
  * Writing is bounded by the allocation of pages in the target file, and the kernel lets one thread at a time write to a
  * file (inode lock); reading the task is bounded by the copy. So two threads, each of which reads a chunk and writes
- *it, overlap the one with the other. 1 GiB to tmpfs, medians measured here: file empty	file allocated before one thread
- *0.41 s		0.18 s two threads		0.35 s		0.10 s
+ * it, overlap the one with the other. 1 GiB to tmpfs, medians measured here: file empty	file allocated before one thread
+ * 0.41 s		0.18 s two threads		0.35 s		0.10 s
  *	one reads, one writes	0.41 s		0.11 s
  *	the task writes itself	0.36 s		0.14 s (one thread)
  * So nothing is ever written in the task's name, and its limits, memory cgroup and seccomp filters are not concerned. A
- *chunk is 256 KiB: it stays in the cache between the two copies; larger ones were no faster.
+ * chunk is 256 KiB: it stays in the cache between the two copies; larger ones were no faster.
  *
  * The caller fills chunks from ranges (one process_vm_readv() gathers up to 64 of them) and hands them to a ring. The
  * second thread is started when the ring has filled for the first time, so that small tasks do not pay for it; when the

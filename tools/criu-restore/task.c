@@ -9,8 +9,8 @@
  *	5 the blob	everything else is its program (order.c)
  *
  * Memory comes before descriptors, because mapping files uses descriptor numbers that are the task's own later.
- *Children that share no page with us are made before our memory is filled, so that no page tables are copied for
- *nothing.
+ * Children that share no page with us are made before our memory is filled, so that no page tables are copied for
+ * nothing.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -15,7 +15,7 @@
  * @img: descriptor of the images directory
  * @init: pid of the root task, 0 while it is not known
  * Return: the exit codes OR-ed (0: all is well; a script ended by a signal counts as 128 + signal), with CR_E_SCRIPT in
- *@e unless 0; -errno with @e when a script could not be started.
+ * @e unless 0; -errno with @e when a script could not be started.
  */
 int script_run(const struct cr_opts *o, const char *action, int img, pid_t init, struct cr_err *e);
 

@@ -3,13 +3,13 @@
  * Between criu-restore's C code and the restorer blob: plain structs of fixed size.
  *
  * Theory of operation. The last part of a restore takes away the mappings of the C code that does it. What is to be
- *done there is known before, so it is data: a program of operations, nearly all of them plain system calls with their
+ * done there is known before, so it is data: a program of operations, nearly all of them plain system calls with their
  * arguments. The blob is an interpreter of it and knows nothing of kinds. Kinds append to the program (blob/prog.h).
  *
  * One area per process, free in the old and in the new layout, holds all that lives on until the end:
  *
  *	[struct rst_sync, shared by all tasks][blob code][struct rst_arg, operations, data][stacks][room to park the
- *vdso]
+ * vdso]
  *
  * The main process unmaps it by the last remote system call before the task runs.
  */

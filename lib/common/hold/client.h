@@ -22,8 +22,8 @@ struct hold {
  * Connect as a stage.
  * @img: images directory
  * @wait: start-ahead: wait until the socket is there (as long as the parent process lives), until the tree is held and
- *until the stage before @stage is done. Without it a holder must be there and hold the tree. Return: 0 or -errno with
- *@e (CR_E_NOT_HELD, CR_E_HOLDER_VOID).
+ * until the stage before @stage is done. Without it a holder must be there and hold the tree. Return: 0 or -errno with
+ * @e (CR_E_NOT_HELD, CR_E_HOLDER_VOID).
  */
 int hold_connect(int img, enum hold_stage stage, bool wait, struct hold *ret, struct cr_err *e);
 /* Tell how the stage ended and close. @result: 0 or -errno. */

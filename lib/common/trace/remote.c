@@ -3,14 +3,14 @@
  * Theory of operation
  *
  * A thread that is to make calls for us gets registers of ours by one SETREGSET, which is atomic: at any instant it has
- *its own registers, or ours, and then rsp points at a frame as the kernel makes them for signal handlers, and every
- *path of the code ends in rt_sigreturn(2) with that frame: when we die, the thread makes what calls are left, and
- *returns to where it was with all registers, vector state and signal mask. While we live its registers are put back by
- *ptrace, which keeps restarts of sleeping calls exact.
+ * its own registers, or ours, and then rsp points at a frame as the kernel makes them for signal handlers, and every
+ * path of the code ends in rt_sigreturn(2) with that frame: when we die, the thread makes what calls are left, and
+ * returns to where it was with all registers, vector state and signal mask. While we live its registers are put back by
+ * ptrace, which keeps restarts of sleeping calls exact.
  *
  * Order matters: the frame is in memory before the registers change; the signal mask is changed (all blocked, so that
  * no handler runs on our stack) only after the registers, since the frame brings back the mask too, and is put back
- *before them.
+ * before them.
  *
  * Two ways:
  *	vector	code of ours in our area makes a whole row of calls and then sends its thread a signal that is ignored
@@ -19,15 +19,15 @@
  *	single	a `syscall ... ret` of the vdso, between two stops of PTRACE_SYSCALL each, which are no signals. For the
  *		first call (that maps our area), for the last (that unmaps it), for threads with seccomp (suspended
  *		by PTRACE_O_SUSPEND_SECCOMP; with our death in the middle a filter acts: doc/reliability.md), and where
- *all harmless signals are caught (Go).
+ * all harmless signals are caught (Go).
  *
  * A wake-up of a thread on an idle processor costs 20-50 us in a virtual machine, so batches of many threads run side
  * by side: all are started, then each is waited for. Every batch is a small state machine, step() takes one stop.
  *
  * The frame of the first call lies at the low end of [stack], where no thread's stack pointer is near, later ones in
- *slots of our area. Where no restorer is found, a stub of ours stands at the program's entry, which no program jumps to
- *twice, until the area is mapped. The area lies in the room that the kernel leaves for the stack, away from other
- *mappings, so that it does not merge with a neighbour.
+ * slots of our area. Where no restorer is found, a stub of ours stands at the program's entry, which no program jumps to
+ * twice, until the area is mapped. The area lies in the room that the kernel leaves for the stack, away from other
+ * mappings, so that it does not merge with a neighbour.
  */
 #include "trace/remote.h"
 
