@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fd.h"
 #include "payload.h"
 #include "text.h"
 
@@ -26,21 +25,44 @@ static int bad_length(const struct builder *b, const struct where *w, const stru
 	return build_bad(b, w, v, e, "has %" PRIu64 " bytes, but the entry says %" PRIu64, got, want);
 }
 
+/* Decode and write in pieces. Return: bytes, or -1 if it is not base64 */
+static long put_text(struct base64 *state, const char *text, size_t len, struct obuf *ob)
+{
+	uint8_t piece[4096];
+	long all = 0, n;
+
+	while (len) {
+		size_t part = len < sizeof(piece) ? len : sizeof(piece);
+
+		if (part > 1 && text[part - 1] == '\\') /* do not cut an escape in two */
+			part--;
+		n = base64_decode(state, text, part, piece);
+		if (n < 0)
+			return -1;
+		ob_put(ob, piece, n);
+		all += n;
+		text += part;
+		len -= part;
+	}
+	return all;
+}
+
 /* @v: NULL is no bytes; @object: where it is missing */
 static int put_base64(struct builder *b, const struct where *w, const struct json *v, const struct json *object, uint64_t want,
 		      struct obuf *ob, struct cr_err *e)
 {
-	_cleanup_free_ uint8_t *data = NULL;
-	size_t len = 0;
-	int ret = 0;
+	struct base64 state = { 0 };
+	long len, rest;
 
-	if (v)
-		ret = build_base64(b, w, v, &data, &len, e);
-	if (!ret)
-		ret = bad_length(b, w, v ? v : object, want, len, e);
-	if (!ret && data)
-		ob_put(ob, data, len);
-	return ret;
+	if (!v)
+		return bad_length(b, w, object, want, 0, e);
+	if (v->kind != JSON_STRING)
+		return build_bad(b, w, v, e, "is %s, not base64 text", json_kind_name(v->kind));
+	len = put_text(&state, v->text, v->len, ob);
+	rest = len < 0 ? -1 : put_text(&state, v->rest, v->rest_len, ob);
+	if (rest < 0 || !base64_complete(&state))
+		return build_bad(b, w, v, e, "is not base64");
+	return bad_length(b, w, v, want, len + rest, e);
 }
 
 static int put_tcp(struct builder *b, const struct where *w, const struct json *v, const struct payload *p, struct obuf *ob,

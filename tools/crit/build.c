@@ -96,21 +96,24 @@ const struct json *json_member(const struct json *object, const char *key)
 int build_base64(const struct builder *b, const struct where *w, const struct json *v, uint8_t **ret, size_t *ret_len,
 		 struct cr_err *e)
 {
+	struct base64 state = { 0 };
+	long len, more = 0;
 	uint8_t *data;
-	long len;
 
 	if (v->kind != JSON_STRING)
 		return build_bad(b, w, v, e, "is %s, not base64 text", json_kind_name(v->kind));
-	data = malloc(v->len + 1);
+	data = malloc(v->len + v->rest_len + 1);
 	if (!data)
 		return cr_err_nomem(e);
-	len = base64_decode(v->text, v->len, data);
-	if (len < 0) {
+	len = base64_decode(&state, v->text, v->len, data);
+	if (len >= 0)
+		more = base64_decode(&state, v->rest, v->rest_len, data + len);
+	if (len < 0 || more < 0 || !base64_complete(&state)) {
 		free(data);
 		return build_bad(b, w, v, e, "is not base64");
 	}
 	*ret = data;
-	*ret_len = len;
+	*ret_len = len + more;
 	return 0;
 }
 
@@ -176,6 +179,8 @@ static int number(struct builder *b, const ProtobufCMessageDescriptor *d, const 
 		*ret = v->truth;
 		return 0;
 	}
+	if (v->rest)
+		return build_bad(b, w, v, e, "is a text of more than 64 KiB");
 	if (v->kind == JSON_STRING && fd->type == PROTOBUF_C_TYPE_ENUM)
 		name = protobuf_c_enum_descriptor_get_value_by_name(fd->descriptor, v->text);
 	if (name)
@@ -225,6 +230,8 @@ static int append_text(struct builder *b, const ProtobufCMessageDescriptor *d, c
 	} else {
 		if (v->kind != JSON_STRING)
 			return build_bad(b, w, v, e, "is %s, not a string", json_kind_name(v->kind));
+		if (v->rest)
+			return build_bad(b, w, v, e, "is a text of more than 64 KiB");
 		data = malloc(v->len + 1);
 		if (!data)
 			return cr_err_nomem(e);

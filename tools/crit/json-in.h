@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * JSON images, read as a stream: one entry at a time is in memory. Numbers stay text, for they go up to 2^64-1.
+ * JSON images, read as a stream: one entry at a time is in memory, its payload once. Numbers stay text, for they go up to
+ * 2^64-1.
  */
 #ifndef CRIT_JSON_IN_H
 #define CRIT_JSON_IN_H
@@ -17,6 +18,8 @@ struct json {
 	const char *key; /* members of objects */
 	const char *text; /* numbers as written, strings in UTF-8; NUL-terminated, but strings can have more NULs */
 	size_t len;
+	const char *rest; /* of a string longer than 64 KiB: what follows text, still escaped as in the file */
+	size_t rest_len;
 	struct json *child, *next; /* lists and objects; in order */
 };
 

@@ -14,8 +14,18 @@ struct integer {
 /* "12", "-3", "0x1f" */
 bool integer_parse(const char *text, size_t len, struct integer *ret);
 
-/* Whitespace between the digits is skipped. @out: at least 3/4 of @len, may be @text. Return: length, or -1. */
-long base64_decode(const char *text, size_t len, uint8_t *out);
+/* Base64, in as many pieces as there are. Zeroed at the start. */
+struct base64 {
+	uint32_t bits;
+	unsigned int digits, padding; /* of the last four */
+};
+/*
+ * Whitespace between the digits is skipped, also where it is escaped as in JSON text ("\\n").
+ * @out: at least 3/4 of @len + 2. Return: length, or -1.
+ */
+long base64_decode(struct base64 *b, const char *text, size_t len, uint8_t *out);
+/* Did it end where base64 may end? */
+bool base64_complete(const struct base64 *b);
 /* JSON text to bytes: lone surrogates dc80 .. dcff are bytes. @out: at least @len. Return: length. */
 size_t bytes_unescape(const char *text, size_t len, uint8_t *out);
 
