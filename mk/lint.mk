@@ -4,7 +4,7 @@ export FLAGS = -std=gnu17 $(CPPFLAGS)
 LINT := spdx format layers headers sizes ptrace shell cppcheck tidy
 .PHONY: lint $(LINT:%=lint-%)
 lint: deps-lint
-	@$(MAKE) --no-print-directory $(GENERATED)
+	@$(MAKE) --no-print-directory -s $(GENERATED) >/dev/null
 	@CC='$(CC)' O='$O' mk/lint.sh $(LINT)
 $(LINT:%=lint-%): lint-%: $(GENERATED)
 	@CC='$(CC)' O='$O' mk/lint.sh $*

@@ -28,8 +28,8 @@ struct dump_thread {
 struct dump_task {
 	pid_t pid, ppid;
 	enum hold_state state;
-	int proc;  /* /proc/PID, O_DIRECTORY; -1 for zombies */
-	int pidfd; /* -1 for zombies */
+	int proc;		     /* /proc/PID, O_DIRECTORY; -1 for zombies */
+	int pidfd;		     /* -1 for zombies */
 	struct dump_thread *threads; /* the leader first */
 	size_t nr_threads;
 	/* ids as in task_kobj_ids_entry; equal ids mean sharing */
@@ -69,18 +69,18 @@ struct fd_ahead; /* lib/kind/file */
 /* A descriptor as seen without touching the description. */
 struct fd_look {
 	const struct dump_task *task;
-	int fd;			/* number in the task; -1: a mapping, the exe, cwd or root */
+	int fd; /* number in the task; -1: a mapping, the exe, cwd or root */
 	struct stat st;
-	char *link;		/* target of /proc/PID/fd/N */
-	char *fdinfo;		/* text of /proc/PID/fdinfo/N, NULL when fd is -1 */
-	uint32_t flags;		/* O_*, without O_CLOEXEC */
+	char *link;	/* target of /proc/PID/fd/N */
+	char *fdinfo;	/* text of /proc/PID/fdinfo/N, NULL when fd is -1 */
+	uint32_t flags; /* O_*, without O_CLOEXEC */
 	bool cloexec;
 	uint64_t pos;
 	int mnt_id;
-	int lfd;		/* our copy of the description (pidfd_getfd, or O_PATH when fd is -1) */
+	int lfd;		      /* our copy of the description (pidfd_getfd, or O_PATH when fd is -1) */
 	const struct fd_ahead *ahead; /* the file engine's own; NULL: nothing was looked at ahead */
-	const char *path;	/* fd -1: where below /proc/PID it was found ("exe", "map_files/..."); else NULL */
-	struct arena *scratch;	/* memory for the entry: it lives until the entry is written */
+	const char *path;      /* fd -1: where below /proc/PID it was found ("exe", "map_files/..."); else NULL */
+	struct arena *scratch; /* memory for the entry: it lives until the entry is written */
 };
 
 struct FileEntry;
@@ -108,8 +108,8 @@ extern const struct fd_dump_ops *const dump_fd_order[];
  * @link: relative to the task's /proc directory, for example "exe", "cwd", "map_files/400000-401000"
  * @ret_id: id in files.img of a REG entry (MEMFD where the file is one: @ret_type)
  */
-int dump_file_id(struct dump *d, const struct dump_task *t, const char *link, uint32_t flags, uint32_t *ret_id, int *ret_type,
-		 struct cr_err *e);
+int dump_file_id(struct dump *d, const struct dump_task *t, const char *link, uint32_t flags, uint32_t *ret_id,
+		 int *ret_type, struct cr_err *e);
 
 /* A need of a restore, for the manifest: one row per distinct file. */
 void dump_need_file(struct dump *d, const char *path, const struct stat *st);

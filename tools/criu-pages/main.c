@@ -106,7 +106,8 @@ int main(int argc, char **argv)
 	}
 	if (ret) {
 		if (opts.wait && err.code == CR_E_HOLDER_VOID)
-			log_info("%s: %s", err.object, err.reason); /* the stage before us has told why: once is enough */
+			log_info("%s: %s", err.object,
+				 err.reason); /* the stage before us has told why: once is enough */
 		else
 			log_failure(&err);
 		return cr_exit_code(&opts, &err);

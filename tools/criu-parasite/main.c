@@ -68,7 +68,8 @@ int main(int argc, char **argv)
 		ret = hold_connect(img, HOLD_ST_PARASITE, opts.wait, &hold, &err);
 	if (ret) {
 		if (opts.wait && err.code == CR_E_HOLDER_VOID)
-			log_info("%s: %s", err.object, err.reason); /* the stage before us has told why: once is enough */
+			log_info("%s: %s", err.object,
+				 err.reason); /* the stage before us has told why: once is enough */
 		else
 			log_failure(&err);
 		return cr_exit_code(&opts, &err);

@@ -42,8 +42,8 @@ struct cr_opts {
 #define CRIU_LEVEL "4.2"
 
 /*
- * Configuration files (facts: /etc/criu/default.conf, $HOME/.criu/default.conf, $CRIU_CONFIG_FILE, --config), then @argv.
- * Closes the descriptors of --close at once.
+ * Configuration files (facts: /etc/criu/default.conf, $HOME/.criu/default.conf, $CRIU_CONFIG_FILE, --config), then
+ * @argv. Closes the descriptors of --close at once.
  * @ret: strings point into @argv or into memory that lives as long as the program
  * Return: 0, or -EINVAL with @e (CR_E_USAGE, CR_E_OPTION_UNSUPPORTED).
  */
@@ -57,12 +57,12 @@ int cr_exit_code(const struct cr_opts *o, const struct cr_err *e);
 /*
  * What every main() does first: parse, answer --help (with @usage as its head) and --version by exit(0), change to the
  * work directory, open the log (-o; the wrapper opens it once and passes --log-file on, so it is appended to when
- * CRIU_LOG_OPEN is set in the environment), set the log level. Under the wrapper a wrong option is told by criu-freeze alone:
- * a tool with --wait exits without a word.
+ * CRIU_LOG_OPEN is set in the environment), set the log level. Under the wrapper a wrong option is told by criu-freeze
+ * alone: a tool with --wait exits without a word.
  * @ret_img: descriptor of the images directory, opened before the change of directory; -1 when @need_img is false
  * Return: 0 or -errno with @e.
  */
-int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_img, int argc, char **argv, struct cr_opts *ret,
-		  int *ret_img, struct cr_err *e);
+int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_img, int argc, char **argv,
+		  struct cr_opts *ret, int *ret_img, struct cr_err *e);
 
 #endif

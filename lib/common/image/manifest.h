@@ -18,15 +18,15 @@
 
 /* Facts that a stage collects while it works; handed to manifest_stage() once. */
 struct stage_facts {
-	const char *name;	/* "criu-collect" */
-	json_t *needs;		/* array: what a restore needs from outside, one row per distinct object; may be NULL */
-	json_t *tree;		/* array of tasks (criu-freeze); may be NULL */
-	json_t *extra;		/* object of the stage's own facts; may be NULL */
+	const char *name; /* "criu-collect" */
+	json_t *needs;	  /* array: what a restore needs from outside, one row per distinct object; may be NULL */
+	json_t *tree;	  /* array of tasks (criu-freeze); may be NULL */
+	json_t *extra;	  /* object of the stage's own facts; may be NULL */
 	struct cr_report warnings;
-	uint64_t started_ns;	/* CLOCK_MONOTONIC */
-	uint64_t bytes;		/* written to images */
-	json_t *files;		/* array of names of the images written; may be NULL */
-	struct need_set *seen;	/* inside: hashes of needs[] */
+	uint64_t started_ns;   /* CLOCK_MONOTONIC */
+	uint64_t bytes;	       /* written to images */
+	json_t *files;	       /* array of names of the images written; may be NULL */
+	struct need_set *seen; /* inside: hashes of needs[] */
 };
 
 /* Note the start. */

@@ -101,7 +101,8 @@ ssize_t stage_read_shmem(int img, struct stage_shmem **ret, struct cr_err *e)
 		return cr_err_set(e, CR_E_SYSTEM, errno, STAGE_SHMEM, "cannot be opened");
 	n = (size_t)st.st_size / sizeof(*v);
 	if (!S_ISREG(st.st_mode) || st.st_size % (off_t)sizeof(*v) || n > THREADS_MAX)
-		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, STAGE_SHMEM, "has a size of %lld bytes", (long long)st.st_size);
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, STAGE_SHMEM, "has a size of %lld bytes",
+				  (long long)st.st_size);
 	v = malloc(n ? n * sizeof(*v) : 1);
 	if (!v)
 		return cr_err_nomem(e);
