@@ -317,3 +317,45 @@ except OSError:
 	"$BIN/crit" decode -i "$WORK/stats-dump" | jq -e '.entries[0].dump | .frozen_time > 0 and .freezing_time > 0 and .pages_written > 0'
 	[ "$(tree_fact '.stages[0].frozen_us')" = "$("$BIN/crit" decode -i "$WORK/stats-dump" | jq '.entries[0].dump.frozen_time')" ]
 }
+
+# Kill the holder in the middle of calls in all threads of the tree, $1 times.
+kill_holder_often()
+{
+	local i
+	for ((i = 0; i < $1; i++)); do
+		freeze
+		pid=$(holder)
+		"$PYTHON" "$TOP/test/stage/holder-hammer.py" "$IMG/.holder" 3>&- 2>/dev/null >"$T/hammer" &
+		hammer=$!
+		wait_for 5 has_line "$T/hammer" up
+		sleep "0.0$((RANDOM % 30 + 10))"
+		kill -KILL "$pid"
+		wait $hammer || true
+		wait_for 5 runs "$PID"
+		find "$IMG" -mindepth 1 -delete
+	done
+}
+
+@test "the holder killed in the middle of calls: programs of several kinds run on" {
+	start_victim threads
+	kill_holder_often 15
+	victim_finish
+	rm -rf "$DIR"
+	start_victim seccomp
+	kill_holder_often 10
+	victim_finish
+	rm -rf "$DIR"
+	start_victim signals
+	kill_holder_often 15
+	victim_finish
+}
+
+@test "the holder killed in the middle of calls: a Go program runs on" {
+	[ -x "$BUILD/test/real/goroutines" ] || skip "no Go program was built"
+	start_program "$BUILD/test/real/goroutines"
+	wait_for 60 has_line "$DIR/out.txt" ready
+	kill_holder_often 8
+	: >"$DIR/go"
+	wait_for 90 has_line "$DIR/out.txt" "done"
+	! grep FAIL "$DIR/out.txt"
+}
