@@ -47,9 +47,18 @@ static void put_file(const char *name, const void *data, size_t len)
 /* ---- names ---- */
 static void names(void)
 {
-	static const char *const bad[] = { "core-05.img",    "core--1.img",	   "core-.img",	       "core-1.img ",
-					   "core-+1.img",    "ghost-file-1F.img",  "pstree.img.gz",    "core-1x.img",
-					   "ghost-file-0x1.img", "core-99999999999999999999.img", "pages-1", "" };
+	static const char *const bad[] = { "core-05.img",
+					   "core--1.img",
+					   "core-.img",
+					   "core-1.img ",
+					   "core-+1.img",
+					   "ghost-file-1F.img",
+					   "pstree.img.gz",
+					   "core-1x.img",
+					   "ghost-file-0x1.img",
+					   "core-99999999999999999999.img",
+					   "pages-1",
+					   "" };
 	char name[IMG_NAME_MAX], again[IMG_NAME_MAX];
 	bool all = true, refused = true;
 	enum img_type type;
@@ -70,7 +79,8 @@ static void names(void)
 	ok(!strcmp(img_name(IMG_STATS_DUMP, 0, name), "stats-dump"), "stats have no suffix");
 	ok(img_by_magic(0x50273030) == IMG_PSTREE && img_by_magic(0) == IMG_TYPES && img_by_magic(1) == IMG_TYPES,
 	   "types by magic");
-	ok(img_by_printed_name("MNTS") == IMG_MNTS && img_by_printed_name("PAGES") == IMG_TYPES, "types by printed name");
+	ok(img_by_printed_name("MNTS") == IMG_MNTS && img_by_printed_name("PAGES") == IMG_TYPES,
+	   "types by printed name");
 }
 
 static void formats_fit(void)
@@ -258,7 +268,8 @@ static void writer(void)
 		exit(1);
 	uts.nodename = (char *)"host";
 	uts.domainname = large;
-	ok(!img_create(dir, IMG_UTSNS, 1, &w, &e) && !img_put(&w, &uts, &e), "an entry larger than the buffer is written");
+	ok(!img_create(dir, IMG_UTSNS, 1, &w, &e) && !img_put(&w, &uts, &e),
+	   "an entry larger than the buffer is written");
 	ok(!exists("utsns-1.img") && exists(".utsns-1.img.tmp"), "the file is not there before img_finish()");
 	ok(!img_finish(&w, &e) && exists("utsns-1.img") && !exists(".utsns-1.img.tmp"), "but after it");
 	fstatat(dir, "utsns-1.img", &st, 0);
@@ -274,7 +285,8 @@ static void writer(void)
 	   "a name of 200000 bytes does not pass the validator (%s)", e.reason);
 	uts.domainname = NULL;
 	uts.nodename = NULL;
-	ok(img_write_one(dir, IMG_UTSNS, 3, &uts, &e) < 0 && !exists("utsns-3.img"), "a message without a required field is refused");
+	ok(img_write_one(dir, IMG_UTSNS, 3, &uts, &e) < 0 && !exists("utsns-3.img"),
+	   "a message without a required field is refused");
 	ok(img_create(-1, IMG_UTSNS, 3, &w, &e) < 0, "img_create() in no directory");
 	img_abandon(&w);
 	arena_free(&a);
@@ -296,13 +308,15 @@ static void heads(void)
 	put_file("utsns-4.img", wrong, sizeof(wrong));
 	ok(img_open(dir, IMG_UTSNS, 4, &r, &e) == -EINVAL && e.code == CR_E_IMG_MAGIC, "wrong magic: %s", e.reason);
 	put_file("utsns-4.img", service, sizeof(service));
-	ok(img_open(dir, IMG_UTSNS, 4, &r, &e) == -EINVAL && e.code == CR_E_IMG_MAGIC, "service magic on another image");
+	ok(img_open(dir, IMG_UTSNS, 4, &r, &e) == -EINVAL && e.code == CR_E_IMG_MAGIC,
+	   "service magic on another image");
 	put_file("utsns-4.img", wrong, 3);
 	ok(img_open(dir, IMG_UTSNS, 4, &r, &e) == -EINVAL, "three bytes: %s", error_name());
 	put_file("utsns-4.img", wrong, 0);
 	ok(img_open(dir, IMG_UTSNS, 4, &r, &e) == -EINVAL && e.code == CR_E_IMG_TRUNCATED, "no bytes");
 	ok(img_open(dir, IMG_UTSNS, 99, &r, &e) == 0, "a missing file is no error");
-	ok(img_read_one(dir, IMG_UTSNS, 99, &a, &got, &e) == -ENOENT && e.code == CR_E_IMG_MISSING, "but where one entry is needed");
+	ok(img_read_one(dir, IMG_UTSNS, 99, &a, &got, &e) == -ENOENT && e.code == CR_E_IMG_MISSING,
+	   "but where one entry is needed");
 	arena_free(&a);
 }
 
@@ -322,8 +336,9 @@ static int read_tree(const void *data, size_t len)
 
 static void broken(void)
 {
-	static const uint8_t good[] = { 0x19, 0x43, 0x56, 0x54, 0x30, 0x30, 0x27, 0x50, 10, 0, 0, 0, 8,	 5, 16, 0,
-					24,   5,    32,	  5,	40,   5,    10,	  0,	0,  0, 8, 6, 16, 5, 24, 5, 32, 5, 40, 6 };
+	static const uint8_t good[] = { 0x19, 0x43, 0x56, 0x54, 0x30, 0x30, 0x27, 0x50, 10, 0, 0,  0,
+					8,    5,    16,	  0,	24,   5,    32,	  5,	40, 5, 10, 0,
+					0,    0,    8,	  6,	16,   5,    24,	  5,	32, 5, 40, 6 };
 	uint8_t bad[sizeof(good)];
 	bool all = true;
 
@@ -341,10 +356,12 @@ static void broken(void)
 	bad[8] = 20;
 	bad[9] = 0;
 	bad[11] = 1; /* 16 MiB: allowed, but not there */
-	ok(read_tree(bad, sizeof(bad)) == -EINVAL && e.code == CR_E_IMG_TRUNCATED, "a size beyond the file: %s", e.reason);
+	ok(read_tree(bad, sizeof(bad)) == -EINVAL && e.code == CR_E_IMG_TRUNCATED, "a size beyond the file: %s",
+	   e.reason);
 	memcpy(bad, good, sizeof(good));
 	bad[12] = 0x0b; /* a group */
-	ok(read_tree(bad, sizeof(bad)) == -EINVAL && e.code == CR_E_IMG_CORRUPT, "bytes that are no message: %s", e.reason);
+	ok(read_tree(bad, sizeof(bad)) == -EINVAL && e.code == CR_E_IMG_CORRUPT, "bytes that are no message: %s",
+	   e.reason);
 	bad[12] = 48; /* field 6 in place of the pid */
 	ok(read_tree(bad, sizeof(bad)) == -EINVAL && e.code == CR_E_IMG_CORRUPT, "a required field is missing");
 	unlinkat(dir, "pstree.img", 0);
@@ -383,7 +400,9 @@ static void nesting(int depth, bool good)
 	ret = img_create(dir, IMG_APPARMOR, 0, &w, &e);
 	head[0] = len + 6;
 	ok(!ret && !img_put_bytes(&w, head, 4, &e) &&
-		   !img_put_bytes(&w, (uint8_t[]){ 0x0a, len | 0x80, len >> 7 | 0x80, len >> 14 | 0x80, len >> 21 | 0x80, 0 }, 6, &e) &&
+		   !img_put_bytes(
+			   &w, (uint8_t[]){ 0x0a, len | 0x80, len >> 7 | 0x80, len >> 14 | 0x80, len >> 21 | 0x80, 0 },
+			   6, &e) &&
 		   !img_put_bytes(&w, p, len, &e) && !img_finish(&w, &e),
 	   "an image %d levels deep", depth);
 	ret = img_read_one(dir, IMG_APPARMOR, 0, &a, &got, &e);
@@ -427,7 +446,8 @@ static void payloads(void)
 	ok(img_open(dir, IMG_PIPES_DATA, 0, &r, &e) == 1 && img_get(&r, &a, &got, &e) == 1 && got->bytes == len &&
 		   !img_get_bytes(&r, back, len, &e) && !memcmp(data, back, len),
 	   "the first payload is read");
-	ok(img_get(&r, &a, &got, &e) == 1 && !img_skip(&r, len, &e) && img_get(&r, &a, &got, &e) == 0, "the second is skipped");
+	ok(img_get(&r, &a, &got, &e) == 1 && !img_skip(&r, len, &e) && img_get(&r, &a, &got, &e) == 0,
+	   "the second is skipped");
 	ok(img_skip(&r, 1, &e) == -EINVAL && e.code == CR_E_IMG_TRUNCATED, "there is nothing behind it");
 	img_close(&r);
 	fd = openat(dir, "pipes-data.img", O_RDONLY | O_CLOEXEC);
@@ -440,11 +460,13 @@ static void payloads(void)
 		_exit(0);
 	}
 	close(pipes[1]);
-	ok(!img_open_any(pipes[0], "stdin", &r, &e) && r.type == IMG_PIPES_DATA && r.size == -1 && img_get(&r, &a, &got, &e) == 1 &&
-		   !img_skip(&r, got->bytes, &e) && img_get(&r, &a, &got, &e) == 1 && !img_get_bytes(&r, back, got->bytes, &e) &&
-		   !memcmp(data, back, got->bytes) && img_get(&r, &a, &got, &e) == 0,
+	ok(!img_open_any(pipes[0], "stdin", &r, &e) && r.type == IMG_PIPES_DATA && r.size == -1 &&
+		   img_get(&r, &a, &got, &e) == 1 && !img_skip(&r, got->bytes, &e) && img_get(&r, &a, &got, &e) == 1 &&
+		   !img_get_bytes(&r, back, got->bytes, &e) && !memcmp(data, back, got->bytes) &&
+		   img_get(&r, &a, &got, &e) == 0,
 	   "all of it comes through a pipe too");
-	ok(fcntl(pipes[0], F_GETFD) >= 0 && (img_close(&r), fcntl(pipes[0], F_GETFD) >= 0), "whose descriptor stays ours");
+	ok(fcntl(pipes[0], F_GETFD) >= 0 && (img_close(&r), fcntl(pipes[0], F_GETFD) >= 0),
+	   "whose descriptor stays ours");
 	close(pipes[0]);
 	close(fd);
 	arena_free(&a);
@@ -583,7 +605,8 @@ static void fixtures(const char *at)
 
 int main(void)
 {
-	static const char *const cases[] = { "counter", "files", "namespaces", "signals-timers", "sockets", "threads", "tree" };
+	static const char *const cases[] = { "counter", "files",   "namespaces", "signals-timers",
+					     "sockets", "threads", "tree" };
 	char path[] = "/tmp/image-test.XXXXXX", at[256];
 
 	dir = open(mkdtemp(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -48,8 +48,8 @@ static long put_text(struct base64 *state, const char *text, size_t len, struct 
 }
 
 /* @v: NULL is no bytes; @object: where it is missing */
-static int put_base64(struct builder *b, const struct where *w, const struct json *v, const struct json *object, uint64_t want,
-		      struct obuf *ob, struct cr_err *e)
+static int put_base64(struct builder *b, const struct where *w, const struct json *v, const struct json *object,
+		      uint64_t want, struct obuf *ob, struct cr_err *e)
 {
 	struct base64 state = { 0 };
 	long len, rest;
@@ -65,8 +65,8 @@ static int put_base64(struct builder *b, const struct where *w, const struct jso
 	return bad_length(b, w, v, want, len + rest, e);
 }
 
-static int put_tcp(struct builder *b, const struct where *w, const struct json *v, const struct payload *p, struct obuf *ob,
-		   struct cr_err *e)
+static int put_tcp(struct builder *b, const struct where *w, const struct json *v, const struct payload *p,
+		   struct obuf *ob, struct cr_err *e)
 {
 	struct where inq = { w, "inq", -1 }, outq = { w, "outq", -1 };
 	int ret;
@@ -77,8 +77,8 @@ static int put_tcp(struct builder *b, const struct where *w, const struct json *
 	return ret ? ret : put_base64(b, &outq, json_member(v, "outq"), v, p->len - p->inq, ob, e);
 }
 
-static int put_sems(struct builder *b, const struct where *w, const struct json *v, const struct payload *p, struct obuf *ob,
-		    struct cr_err *e)
+static int put_sems(struct builder *b, const struct where *w, const struct json *v, const struct payload *p,
+		    struct obuf *ob, struct cr_err *e)
 {
 	uint64_t count = 0;
 	int ret;
@@ -89,8 +89,8 @@ static int put_sems(struct builder *b, const struct where *w, const struct json 
 		struct integer n;
 		uint16_t value;
 
-		if ((item->kind != JSON_NUMBER && item->kind != JSON_STRING) || !integer_parse(item->text, item->len, &n) ||
-		    n.negative || n.value > UINT16_MAX)
+		if ((item->kind != JSON_NUMBER && item->kind != JSON_STRING) ||
+		    !integer_parse(item->text, item->len, &n) || n.negative || n.value > UINT16_MAX)
 			return build_bad(b, w, item, e, "is not a list of numbers up to 65535");
 		value = n.value;
 		ob_put(ob, &value, sizeof(value));
@@ -100,7 +100,8 @@ static int put_sems(struct builder *b, const struct where *w, const struct json 
 	return ret;
 }
 
-static int put_one_msg(struct builder *b, const struct where *w, const struct json *head, struct obuf *ob, struct cr_err *e)
+static int put_one_msg(struct builder *b, const struct where *w, const struct json *head, struct obuf *ob,
+		       struct cr_err *e)
 {
 	struct builder one = { .file = b->file, .entry = b->entry, .lenient = b->lenient };
 	const struct json *msize, *text = head->next;
@@ -125,8 +126,8 @@ static int put_one_msg(struct builder *b, const struct where *w, const struct js
 	return ret;
 }
 
-static int put_msgs(struct builder *b, const struct where *up, const struct json *v, const struct payload *p, struct obuf *ob,
-		    struct cr_err *e)
+static int put_msgs(struct builder *b, const struct where *up, const struct json *v, const struct payload *p,
+		    struct obuf *ob, struct cr_err *e)
 {
 	struct where w = { up->up, up->field, 0 };
 	uint64_t count = 0;

@@ -29,7 +29,8 @@ static size_t where_text(const struct where *w, char *buf, size_t size)
 	return fill < size ? fill : size;
 }
 
-int build_bad(const struct builder *b, const struct where *w, const struct json *v, struct cr_err *e, const char *fmt, ...)
+int build_bad(const struct builder *b, const struct where *w, const struct json *v, struct cr_err *e, const char *fmt,
+	      ...)
 {
 	char where[160] = "", text[160];
 	va_list ap;
@@ -184,7 +185,8 @@ static int number(struct builder *b, const ProtobufCMessageDescriptor *d, const 
 	if (v->kind == JSON_STRING && fd->type == PROTOBUF_C_TYPE_ENUM)
 		name = protobuf_c_enum_descriptor_get_value_by_name(fd->descriptor, v->text);
 	if (name)
-		n = (struct integer){ name->value < 0, name->value < 0 ? -(uint64_t)name->value : (uint64_t)name->value };
+		n = (struct integer){ name->value < 0,
+				      name->value < 0 ? -(uint64_t)name->value : (uint64_t)name->value };
 	ok = name || ((v->kind == JSON_NUMBER || v->kind == JSON_STRING) && integer_parse(v->text, v->len, &n)) ||
 	     (v->kind == JSON_STRING && hinted(hint_of(&b->hints, d, fd), v, &n));
 	if (!ok && (v->kind == JSON_NUMBER || v->kind == JSON_STRING))
@@ -245,8 +247,8 @@ static int append_text(struct builder *b, const ProtobufCMessageDescriptor *d, c
 }
 
 /* A message inside: its length, known only afterwards, is put in front of it. */
-static int append_message(struct builder *b, const ProtobufCMessageDescriptor *d, const struct json *v, const struct where *w,
-			  struct cr_err *e)
+static int append_message(struct builder *b, const ProtobufCMessageDescriptor *d, const struct json *v,
+			  const struct where *w, struct cr_err *e)
 {
 	size_t start = b->len, len, n;
 	uint8_t size[10];
@@ -282,8 +284,8 @@ static int append_value(struct builder *b, const ProtobufCMessageDescriptor *d, 
 	return ret ? ret : append_number(b, fd->type, n, e);
 }
 
-static int append_address(struct builder *b, const ProtobufCFieldDescriptor *fd, const struct json *v, const struct where *w,
-			  struct cr_err *e)
+static int append_address(struct builder *b, const ProtobufCFieldDescriptor *fd, const struct json *v,
+			  const struct where *w, struct cr_err *e)
 {
 	uint32_t words[4];
 	int n = inet_pton(AF_INET, v->text, words) == 1 ? 1 : 4, ret = 0;
@@ -372,8 +374,8 @@ static int append_unknown(struct builder *b, const struct json *v, uint64_t from
 	return ret ? ret : build_append(b, data, len, e);
 }
 
-static int append_unknowns(struct builder *b, const struct json *list, uint64_t from, uint64_t below, const struct where *up,
-			   struct cr_err *e)
+static int append_unknowns(struct builder *b, const struct json *list, uint64_t from, uint64_t below,
+			   const struct where *up, struct cr_err *e)
 {
 	struct where w = { up, "__unknown", 0 };
 	int ret = 0;

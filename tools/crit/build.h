@@ -30,8 +30,8 @@ int build_payload(struct builder *b, enum img_type type, const struct json *obje
 
 int build_append(struct builder *b, const void *data, size_t len, struct cr_err *e);
 /* @fmt: what is wrong with @v. Return: -EINVAL */
-int build_bad(const struct builder *b, const struct where *w, const struct json *v, struct cr_err *e, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+int build_bad(const struct builder *b, const struct where *w, const struct json *v, struct cr_err *e, const char *fmt,
+	      ...) __attribute__((format(printf, 5, 6)));
 /* The first member with this key, NULL if there is none. */
 const struct json *json_member(const struct json *object, const char *key);
 /* Base64 into fresh memory. @ret: owned by the caller */

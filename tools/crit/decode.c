@@ -12,7 +12,8 @@
 #include "print.h"
 #include "show.h"
 
-static int print_entry(struct printer *p, struct img_reader *r, const uint8_t *data, size_t len, bool nopl, struct cr_err *e)
+static int print_entry(struct printer *p, struct img_reader *r, const uint8_t *data, size_t len, bool nopl,
+		       struct cr_err *e)
 {
 	const ProtobufCMessageDescriptor *d = img_descriptor(r->type, r->entry - 1);
 	int ret;
@@ -84,9 +85,12 @@ int decode_file(const char *in, const char *out, bool pretty, bool nopl)
 int crit_decode(int argc, char *argv[])
 {
 	static const struct option options[] = {
-		{ "in", required_argument, NULL, 'i' },	   { "input", required_argument, NULL, 'i' },
-		{ "out", required_argument, NULL, 'o' },   { "output", required_argument, NULL, 'o' },
-		{ "pretty", no_argument, NULL, 'p' },	   { "nopl", no_argument, NULL, 'n' },
+		{ "in", required_argument, NULL, 'i' },
+		{ "input", required_argument, NULL, 'i' },
+		{ "out", required_argument, NULL, 'o' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "pretty", no_argument, NULL, 'p' },
+		{ "nopl", no_argument, NULL, 'n' },
 		{ 0 },
 	};
 	const char *in = NULL, *out = NULL;

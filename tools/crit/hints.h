@@ -38,7 +38,8 @@ struct hint_cache {
 };
 
 /* Never NULL: kind HINT_NONE when there is no hint. @c: may be NULL */
-const struct hint *hint_of(struct hint_cache *c, const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *fd);
+const struct hint *hint_of(struct hint_cache *c, const ProtobufCMessageDescriptor *d,
+			   const ProtobufCFieldDescriptor *fd);
 
 /* "A | B | 0x40" */
 void flags_text(enum hint_set set, uint64_t value, char *buf, size_t size);

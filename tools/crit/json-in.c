@@ -52,7 +52,7 @@ struct parse {
 	struct rest *rests;  /* of this entry */
 	struct scan scan;
 	const uint8_t *chunk;
-	size_t counted; /* bytes of the chunk whose newlines are in line */
+	size_t counted;		   /* bytes of the chunk whose newlines are in line */
 	uint64_t base, line_start; /* offsets in the file: of the chunk, of the line */
 	unsigned long line;
 	int ret;
@@ -131,7 +131,9 @@ static int value(struct parse *p, enum json_kind kind, bool truth, const void *t
 	copy = (char *)(v + 1);
 	if (len)
 		memcpy(copy, text, len);
-	*v = (struct json){ .kind = kind, .truth = truth, .line = line_now(p), .key = p->key, .text = copy, .len = len };
+	*v = (struct json){
+		.kind = kind, .truth = truth, .line = line_now(p), .key = p->key, .text = copy, .len = len
+	};
 	p->key = NULL;
 	if (p->state == MAGIC)
 		return magic(p, v);
@@ -269,8 +271,8 @@ static int syntax_error(struct parse *p)
 	uint64_t at = p->base + yajl_get_bytes_consumed(p->yajl);
 
 	text[strcspn((char *)text, "\n")] = '\0';
-	cr_err_set(p->e, CR_E_JSON, 0, p->name, "line %lu, near column %" PRIu64 ": %s", line, at - p->line_start + (at == p->line_start),
-		   text);
+	cr_err_set(p->e, CR_E_JSON, 0, p->name, "line %lu, near column %" PRIu64 ": %s", line,
+		   at - p->line_start + (at == p->line_start), text);
 	yajl_free_error(p->yajl, text);
 	return -EINVAL;
 }

@@ -81,7 +81,8 @@ int payload_skip(struct img_reader *r, uint64_t len, uint64_t *ret, struct cr_er
 	return n;
 }
 
-int payload_get_msg(struct img_reader *r, const uint8_t **ret_data, size_t *ret_len, uint64_t *ret_size, struct cr_err *e)
+int payload_get_msg(struct img_reader *r, const uint8_t **ret_data, size_t *ret_len, uint64_t *ret_size,
+		    struct cr_err *e)
 {
 	int ret;
 

@@ -24,7 +24,8 @@ unsigned int payload_padding(uint64_t len, unsigned int align);
 /* Go over @len bytes. @ret: how many that was (PAYLOAD_REST is up to the end) */
 int payload_skip(struct img_reader *r, uint64_t len, uint64_t *ret, struct cr_err *e);
 /* The next message of a SysV queue, without being counted as an entry. @ret_size: bytes of it, then padded to 8 */
-int payload_get_msg(struct img_reader *r, const uint8_t **ret_data, size_t *ret_len, uint64_t *ret_size, struct cr_err *e);
+int payload_get_msg(struct img_reader *r, const uint8_t **ret_data, size_t *ret_len, uint64_t *ret_size,
+		    struct cr_err *e);
 /* Go over all that is behind the entry read last. */
 int payload_skip_all(struct img_reader *r, const uint8_t *data, size_t len, struct cr_err *e);
 

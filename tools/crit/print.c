@@ -135,9 +135,11 @@ static int print_bytes(struct json_out *o, const struct hint *h, const struct wi
 	return 0;
 }
 
-static int print_message(struct printer *p, const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len, bool hex);
+static int print_message(struct printer *p, const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len,
+			 bool hex);
 
-static int print_value(struct printer *p, const struct scope *s, const ProtobufCFieldDescriptor *fd, const struct wire_field *f)
+static int print_value(struct printer *p, const struct scope *s, const ProtobufCFieldDescriptor *fd,
+		       const struct wire_field *f)
 {
 	const struct hint *h = hint_of(&p->hints, s->d, fd);
 	bool hex = s->hex || (p->out.pretty && h->kind == HINT_HEX);
@@ -171,7 +173,8 @@ static int print_value(struct printer *p, const struct scope *s, const ProtobufC
 }
 
 /* One occurrence of a repeated field: one value, or all those of a packed list. */
-static int print_item(struct printer *p, const struct scope *s, const ProtobufCFieldDescriptor *fd, const struct wire_field *f)
+static int print_item(struct printer *p, const struct scope *s, const ProtobufCFieldDescriptor *fd,
+		      const struct wire_field *f)
 {
 	bool packed = f->type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED && fd->type != PROTOBUF_C_TYPE_MESSAGE &&
 		      fd->type != PROTOBUF_C_TYPE_STRING && fd->type != PROTOBUF_C_TYPE_BYTES;
@@ -305,7 +308,8 @@ static int print_scope(struct printer *p, struct scope *s)
 	return 0;
 }
 
-static int print_message(struct printer *p, const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len, bool hex)
+static int print_message(struct printer *p, const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len,
+			 bool hex)
 {
 	struct scope s = { .d = d, .all = { data, data + len }, .hex = hex };
 	int ret;

@@ -18,7 +18,8 @@ struct printer {
 int print_fields(struct printer *p, const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len);
 
 /* What stands behind the entry read last, as its member "extra"; nothing where there is none. @nopl: only its size. */
-int print_payload(struct printer *p, struct img_reader *r, const uint8_t *data, size_t len, bool nopl, struct cr_err *e);
+int print_payload(struct printer *p, struct img_reader *r, const uint8_t *data, size_t len, bool nopl,
+		  struct cr_err *e);
 
 /* A whole image, from the open reader on. @nopl: sizes instead of payloads */
 int print_image(struct printer *p, struct img_reader *r, bool nopl, struct cr_err *e);

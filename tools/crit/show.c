@@ -113,15 +113,15 @@ int show_dir(const char *path)
 	ret = checkpoint_open(&c, path, &e);
 	if (ret < 0)
 		return crit_fail(&e);
-	printf("%7s%7s%7s%7s%8s  %-8s%6s%7s%10s  %s\n", "PID", "PPID", "PGID", "SID", "THREADS", "STATE", "FDS", "VMAS", "PAGES",
-	       "COMM");
+	printf("%7s%7s%7s%7s%8s  %-8s%6s%7s%10s  %s\n", "PID", "PPID", "PGID", "SID", "THREADS", "STATE", "FDS", "VMAS",
+	       "PAGES", "COMM");
 	for (size_t i = 0; !ret && i < c.n_tasks; i++)
 		ret = print_task(&c, c.tasks[i], &all, &e);
 	if (!ret) {
 		count_images(c.dir, &all);
 		inv = checkpoint_one(&c, IMG_INVENTORY, 0);
-		printf("\n%lu tasks, %lu threads, %lu descriptors, %zu open files, %lu mappings, %" PRIu64 " pages\n", all.tasks,
-		       all.threads, all.fds, c.n_files, all.vmas, all.pages);
+		printf("\n%lu tasks, %lu threads, %lu descriptors, %zu open files, %lu mappings, %" PRIu64 " pages\n",
+		       all.tasks, all.threads, all.fds, c.n_files, all.vmas, all.pages);
 		printf("%lu images, %" PRIu64 " bytes%s\n", all.images, all.bytes,
 		       inv ? "" : "; no inventory.img: this is no finished checkpoint");
 	}

@@ -48,7 +48,7 @@ static int base64_digit(char c)
 	/* '+' to 'z': payloads have gigabytes, and this is half of the time */
 	static const signed char digits[] = {
 		62, -1, -1, -1, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, -1, -1, -1, -1, -1,
-		-1, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17,
+		-1, -1, 0,  1,	2,  3,	4,  5,	6,  7,	8,  9,	10, 11, 12, 13, 14, 15, 16, 17,
 		18, 19, 20, 21, 22, 23, 24, 25, -1, -1, -1, -1, -1, -1, 26, 27, 28, 29, 30, 31,
 		32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51,
 	};
@@ -208,8 +208,9 @@ bool dev_parse(const char *text, size_t len, bool libc, uint64_t *ret)
 	const char *colon = memchr(text, ':', len);
 	struct integer major, minor;
 
-	if (!colon || !integer_parse(text, colon - text, &major) || !integer_parse(colon + 1, text + len - colon - 1, &minor) ||
-	    major.negative || minor.negative || major.value >> 12 || minor.value >> MINOR_BITS)
+	if (!colon || !integer_parse(text, colon - text, &major) ||
+	    !integer_parse(colon + 1, text + len - colon - 1, &minor) || major.negative || minor.negative ||
+	    major.value >> 12 || minor.value >> MINOR_BITS)
 		return false;
 	if (libc)
 		*ret = (minor.value & 0xff) | major.value << 8 | (minor.value & ~0xffull) << 12;

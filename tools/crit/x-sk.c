@@ -44,7 +44,8 @@ static void print_unix(const struct checkpoint *c, const UnixSkEntry *sk)
 {
 	char type[16], state[16], text[1024];
 
-	printf("UNIX %s %s %s\n", name_or_number(SET_SK_TYPE, sk->type, type), name_or_number(SET_SK_STATE, sk->state, state),
+	printf("UNIX %s %s %s\n", name_or_number(SET_SK_TYPE, sk->type, type),
+	       name_or_number(SET_SK_STATE, sk->state, state),
 	       checkpoint_file_text(c, FD_TYPES__UNIXSK, sk->id, text, sizeof(text)));
 }
 
@@ -54,8 +55,8 @@ static void print_socket(const struct checkpoint *c, const FdinfoEntry *fd)
 	const NetlinkSkEntry *netlink = entry;
 	const PacketSockEntry *packet = entry;
 
-	if (!entry || (fd->type != FD_TYPES__INETSK && fd->type != FD_TYPES__UNIXSK && fd->type != FD_TYPES__NETLINKSK &&
-		       fd->type != FD_TYPES__PACKETSK))
+	if (!entry || (fd->type != FD_TYPES__INETSK && fd->type != FD_TYPES__UNIXSK &&
+		       fd->type != FD_TYPES__NETLINKSK && fd->type != FD_TYPES__PACKETSK))
 		return;
 	printf("\t%7u: ", fd->fd);
 	if (fd->type == FD_TYPES__INETSK)

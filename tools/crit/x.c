@@ -43,7 +43,8 @@ static int show_fds(struct checkpoint *c, struct cr_err *e)
 			return n;
 		printf("%u\n", t->pid);
 		for (ssize_t k = 0; k < n; k++)
-			printf("\t%7u: %s\n", fds[k]->fd, checkpoint_file_text(c, fds[k]->type, fds[k]->id, text, sizeof(text)));
+			printf("\t%7u: %s\n", fds[k]->fd,
+			       checkpoint_file_text(c, fds[k]->type, fds[k]->id, text, sizeof(text)));
 		if (!fs)
 			continue;
 		printf("\t%7s: %s\n", "cwd", checkpoint_file_text(c, FD_TYPES__REG, fs->cwd_id, text, sizeof(text)));
@@ -115,13 +116,14 @@ static int show_mems(struct checkpoint *c, struct cr_err *e)
 
 		printf("%u\n", pid);
 		if (mm)
-			printf("\t%37s %s\n", "exe", checkpoint_file_text(c, FD_TYPES__REG, mm->exe_file_id, text, sizeof(text)));
+			printf("\t%37s %s\n", "exe",
+			       checkpoint_file_text(c, FD_TYPES__REG, mm->exe_file_id, text, sizeof(text)));
 		for (size_t k = 0; k < n; k++) {
 			const VmaEntry *v = vmas[k];
 
-			printf("\t%16" PRIx64 "-%-16" PRIx64 " %c%c%c %s%s\n", v->start, v->end, v->prot & 1 ? 'r' : '-',
-			       v->prot & 2 ? 'w' : '-', v->prot & 4 ? 'x' : '-', vma_text(c, v, text, sizeof(text)),
-			       v->status & VMA_REGULAR ? "" : " *");
+			printf("\t%16" PRIx64 "-%-16" PRIx64 " %c%c%c %s%s\n", v->start, v->end,
+			       v->prot & 1 ? 'r' : '-', v->prot & 2 ? 'w' : '-', v->prot & 4 ? 'x' : '-',
+			       vma_text(c, v, text, sizeof(text)), v->status & VMA_REGULAR ? "" : " *");
 		}
 	}
 	return 0;
@@ -153,7 +155,8 @@ static int show_rss_of(struct checkpoint *c, uint32_t pid, struct cr_err *e)
 		uint64_t pages = img_pagemap_pages(p);
 		uint32_t flags = img_pagemap_flags(p);
 
-		printf("\t%16" PRIx64 " %8" PRIu64 " pages%s%s\n", p->vaddr, pages, flags & IMG_PE_PARENT ? ", in parent" : "",
+		printf("\t%16" PRIx64 " %8" PRIu64 " pages%s%s\n", p->vaddr, pages,
+		       flags & IMG_PE_PARENT ? ", in parent" : "",
 		       (flags & (IMG_PE_LAZY | IMG_PE_PRESENT)) == IMG_PE_LAZY ? ", lazy" : "");
 		print_owners(c, vmas, n_vmas, p->vaddr, p->vaddr + pages * 4096);
 	}
@@ -175,7 +178,7 @@ int crit_x(int argc, char *argv[])
 		const char *name;
 		int (*show)(struct checkpoint *c, struct cr_err *e);
 	} what[] = {
-		{ "ps", show_ps },   { "fds", show_fds }, { "fd", show_fds }, { "mems", show_mems },
+		{ "ps", show_ps },    { "fds", show_fds }, { "fd", show_fds }, { "mems", show_mems },
 		{ "mem", show_mems }, { "rss", show_rss }, { "sk", show_sk },
 	};
 	struct checkpoint c;

@@ -174,9 +174,9 @@ static pid_t clone_other(struct restore *x, uint64_t flags)
 	pid_t ret;
 
 	x->spare = 0;
-	do
+	do {
 		ret = clone_task(tree_spare_pid(&x->rst), flags);
-	while (ret == -EEXIST && x->spare > 1);
+	} while (ret == -EEXIST && x->spare > 1);
 	return ret;
 }
 

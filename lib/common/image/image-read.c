@@ -26,7 +26,8 @@ static int io_error(const struct img_reader *r, int err, struct cr_err *e)
 
 static int truncated(const struct img_reader *r, struct cr_err *e)
 {
-	cr_err_set(e, CR_E_IMG_TRUNCATED, 0, r->name, "ends at byte %lld, inside entry %lu", (long long)r->pos, r->entry);
+	cr_err_set(e, CR_E_IMG_TRUNCATED, 0, r->name, "ends at byte %lld, inside entry %lu", (long long)r->pos,
+		   r->entry);
 	return -EINVAL;
 }
 
@@ -149,7 +150,8 @@ static int check_head(struct img_reader *r, struct cr_err *e)
 	len = parse_head(r, &magic, &first);
 	if (r->end - r->start < len)
 		return truncated(r, e);
-	if (magic == info->magic && len == (info->head == IMG_HEAD_INVENTORY ? 4 : len) && (len == 4 || first == want)) {
+	if (magic == info->magic && len == (info->head == IMG_HEAD_INVENTORY ? 4 : len) &&
+	    (len == 4 || first == want)) {
 		take(r, len);
 		return 0;
 	}
@@ -189,7 +191,8 @@ int img_open_any(int fd, const char *name, struct img_reader *r, struct cr_err *
 	if (r->type == IMG_TYPES) {
 		img_close(r);
 		cr_err_set(e, CR_E_IMG_MAGIC, 0, base, "unknown magic 0x%x", magic);
-		cr_err_remedy(e, "this may be raw data: pages-*, tmpfs-* and the dumps of network tables have no magic");
+		cr_err_remedy(e,
+			      "this may be raw data: pages-*, tmpfs-* and the dumps of network tables have no magic");
 		return -EINVAL;
 	}
 	if (img_parse_name(base, &by_name, &id) && img_table[by_name].magic == magic)

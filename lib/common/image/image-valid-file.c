@@ -17,7 +17,7 @@
 
 enum {
 	FD_MOST = 1 << 30,
-	SUN_PATH = 110, /* sun_path and a NUL or two */
+	SUN_PATH = 110,	   /* sun_path and a NUL or two */
 	HANDLE_MOST = 128, /* MAX_HANDLE_SZ */
 	BPF_INSNS = 4096,
 	CC_MOST = 32,
@@ -42,16 +42,16 @@ static const struct {
 	FdTypes type;
 	size_t offset;
 } parts[] = {
-	{ FD_TYPES__REG, offsetof(FileEntry, reg) },	   { FD_TYPES__PIPE, offsetof(FileEntry, pipe) },
-	{ FD_TYPES__FIFO, offsetof(FileEntry, fifo) },	   { FD_TYPES__INETSK, offsetof(FileEntry, isk) },
-	{ FD_TYPES__UNIXSK, offsetof(FileEntry, usk) },	   { FD_TYPES__EVENTFD, offsetof(FileEntry, efd) },
+	{ FD_TYPES__REG, offsetof(FileEntry, reg) },	    { FD_TYPES__PIPE, offsetof(FileEntry, pipe) },
+	{ FD_TYPES__FIFO, offsetof(FileEntry, fifo) },	    { FD_TYPES__INETSK, offsetof(FileEntry, isk) },
+	{ FD_TYPES__UNIXSK, offsetof(FileEntry, usk) },	    { FD_TYPES__EVENTFD, offsetof(FileEntry, efd) },
 	{ FD_TYPES__EVENTPOLL, offsetof(FileEntry, epfd) }, { FD_TYPES__INOTIFY, offsetof(FileEntry, ify) },
-	{ FD_TYPES__SIGNALFD, offsetof(FileEntry, sgfd) }, { FD_TYPES__PACKETSK, offsetof(FileEntry, psk) },
-	{ FD_TYPES__TTY, offsetof(FileEntry, tty) },	   { FD_TYPES__FANOTIFY, offsetof(FileEntry, ffy) },
+	{ FD_TYPES__SIGNALFD, offsetof(FileEntry, sgfd) },  { FD_TYPES__PACKETSK, offsetof(FileEntry, psk) },
+	{ FD_TYPES__TTY, offsetof(FileEntry, tty) },	    { FD_TYPES__FANOTIFY, offsetof(FileEntry, ffy) },
 	{ FD_TYPES__NETLINKSK, offsetof(FileEntry, nlsk) }, { FD_TYPES__NS, offsetof(FileEntry, nsf) },
-	{ FD_TYPES__TUNF, offsetof(FileEntry, tunf) },	   { FD_TYPES__EXT, offsetof(FileEntry, ext) },
-	{ FD_TYPES__TIMERFD, offsetof(FileEntry, tfd) },   { FD_TYPES__MEMFD, offsetof(FileEntry, memfd) },
-	{ FD_TYPES__BPFMAP, offsetof(FileEntry, bpf) },	   { FD_TYPES__PIDFD, offsetof(FileEntry, pidfd) },
+	{ FD_TYPES__TUNF, offsetof(FileEntry, tunf) },	    { FD_TYPES__EXT, offsetof(FileEntry, ext) },
+	{ FD_TYPES__TIMERFD, offsetof(FileEntry, tfd) },    { FD_TYPES__MEMFD, offsetof(FileEntry, memfd) },
+	{ FD_TYPES__BPFMAP, offsetof(FileEntry, bpf) },	    { FD_TYPES__PIDFD, offsetof(FileEntry, pidfd) },
 };
 
 static uint32_t own_id(const ProtobufCMessage *m)
@@ -98,7 +98,8 @@ static bool inet(const void *message, char why[VALID_WHY])
 	if (s->family != AF_INET && s->family != AF_INET6)
 		return img_invalid(why, "socket %u: family %u", s->id, s->family);
 	if (s->n_src_addr != words || s->n_dst_addr != words)
-		return img_invalid(why, "socket %u: addresses of %zu and %zu words", s->id, s->n_src_addr, s->n_dst_addr);
+		return img_invalid(why, "socket %u: addresses of %zu and %zu words", s->id, s->n_src_addr,
+				   s->n_dst_addr);
 	if (s->src_port > PORT_MOST || s->dst_port > PORT_MOST)
 		return img_invalid(why, "socket %u: port %u or %u", s->id, s->src_port, s->dst_port);
 	return true;
@@ -148,7 +149,8 @@ static bool ghost(const void *message, char why[VALID_WHY])
 
 	if (g->has_chunks && g->chunks && !g->has_size)
 		return img_invalid(why, "chunks without a size");
-	return !g->symlnk_target || strlen(g->symlnk_target) < PATH_MAX || img_invalid(why, "target of the symlink is too long");
+	return !g->symlnk_target || strlen(g->symlnk_target) < PATH_MAX ||
+	       img_invalid(why, "target of the symlink is too long");
 }
 
 static bool chunk(const void *message, char why[VALID_WHY])

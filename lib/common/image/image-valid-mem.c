@@ -21,7 +21,8 @@ static bool vma(const void *message, char why[VALID_WHY])
 	if (v->start >= v->end || (v->start | v->end) % PAGE)
 		return img_invalid(why, "mapping %" PRIx64 "-%" PRIx64 " is empty or not aligned", v->start, v->end);
 	if ((v->status & VMA_FILE) && (v->pgoff % PAGE || v->pgoff + (v->end - v->start) < v->pgoff))
-		return img_invalid(why, "mapping %" PRIx64 "-%" PRIx64 ": offset %#" PRIx64, v->start, v->end, v->pgoff);
+		return img_invalid(why, "mapping %" PRIx64 "-%" PRIx64 ": offset %#" PRIx64, v->start, v->end,
+				   v->pgoff);
 	return true;
 }
 
@@ -67,7 +68,8 @@ static bool pagemap(const void *message, char why[VALID_WHY])
 	    __builtin_add_overflow(p->vaddr, bytes, &end))
 		return img_invalid(why, "%" PRIu64 " pages at %#" PRIx64, pages, p->vaddr);
 	if (p->has_nr_pages && p->compat_nr_pages && p->compat_nr_pages != (uint32_t)p->nr_pages)
-		return img_invalid(why, "nr_pages %" PRIu64 " and compat_nr_pages %u differ", p->nr_pages, p->compat_nr_pages);
+		return img_invalid(why, "nr_pages %" PRIu64 " and compat_nr_pages %u differ", p->nr_pages,
+				   p->compat_nr_pages);
 	if (img_pagemap_flags(p) & ~(IMG_PE_PARENT | IMG_PE_LAZY | IMG_PE_PRESENT))
 		return img_invalid(why, "flags %#x", img_pagemap_flags(p));
 	return true;

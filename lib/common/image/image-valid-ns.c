@@ -20,7 +20,7 @@ enum {
 	EXTENTS_MOST = 340,
 	SEMS_MOST = 65536,
 	SEM_CTLS = 4,
-	CONF_MOST = 256, /* positional lists: 42 names today, kernels add some */
+	CONF_MOST = 256,   /* positional lists: 42 names today, kernels add some */
 	ADDRESS_MOST = 32, /* MAX_ADDR_LEN */
 	NSEC = 1000000000,
 };

@@ -28,7 +28,8 @@ static bool pstree(const void *message, char why[VALID_WHY])
 	const PstreeEntry *t = message;
 
 	if (!t->pid || t->pid > PID_MOST || t->ppid > PID_MOST || t->pgid > PID_MOST || t->sid > PID_MOST)
-		return img_invalid(why, "pid %u, ppid %u, pgid %u or sid %u is no pid", t->pid, t->ppid, t->pgid, t->sid);
+		return img_invalid(why, "pid %u, ppid %u, pgid %u or sid %u is no pid", t->pid, t->ppid, t->pgid,
+				   t->sid);
 	if (t->pid == t->ppid)
 		return img_invalid(why, "pid %u is its own parent", t->pid);
 	return true; /* the one "thread" of a zombie can be any number */
@@ -49,9 +50,12 @@ static bool x86_xsave(const void *message, char why[VALID_WHY])
 		const char *name;
 		size_t got, ok[2];
 	} lists[] = {
-		{ "ymmh_space", x->n_ymmh_space, { 64, 64 } },	   { "bndreg_state", x->n_bndreg_state, { 8, 4 } },
-		{ "bndcsr_state", x->n_bndcsr_state, { 2, 2 } },   { "opmask_reg", x->n_opmask_reg, { 8, 8 } },
-		{ "zmm_upper", x->n_zmm_upper, { 64, 64 } },	   { "hi16_zmm", x->n_hi16_zmm, { 128, 128 } },
+		{ "ymmh_space", x->n_ymmh_space, { 64, 64 } },
+		{ "bndreg_state", x->n_bndreg_state, { 8, 4 } },
+		{ "bndcsr_state", x->n_bndcsr_state, { 2, 2 } },
+		{ "opmask_reg", x->n_opmask_reg, { 8, 8 } },
+		{ "zmm_upper", x->n_zmm_upper, { 64, 64 } },
+		{ "hi16_zmm", x->n_hi16_zmm, { 128, 128 } },
 		{ "pkru", x->n_pkru, { 2, 1 } },
 	};
 
@@ -66,8 +70,8 @@ static bool x86_fpregs(const void *message, char why[VALID_WHY])
 	const UserX86FpregsEntry *fp = message;
 
 	if (fp->n_st_space != 32 || fp->n_xmm_space != 64 || (fp->n_padding && fp->n_padding != 24))
-		return img_invalid(why, "st_space, xmm_space, padding have %zu, %zu, %zu words, not 32, 64, 24", fp->n_st_space,
-				   fp->n_xmm_space, fp->n_padding);
+		return img_invalid(why, "st_space, xmm_space, padding have %zu, %zu, %zu words, not 32, 64, 24",
+				   fp->n_st_space, fp->n_xmm_space, fp->n_padding);
 	return true;
 }
 
@@ -82,10 +86,14 @@ static bool core(const void *message, char why[VALID_WHY])
 {
 	const CoreEntry *c = message;
 	const void *info[] = {
-		[CORE_ENTRY__MARCH__X86_64] = c->thread_info,	    [CORE_ENTRY__MARCH__ARM] = c->ti_arm,
-		[CORE_ENTRY__MARCH__AARCH64] = c->ti_aarch64,	    [CORE_ENTRY__MARCH__PPC64] = c->ti_ppc64,
-		[CORE_ENTRY__MARCH__S390] = c->ti_s390,		    [CORE_ENTRY__MARCH__MIPS] = c->ti_mips,
-		[CORE_ENTRY__MARCH__LOONGARCH64] = c->ti_loongarch64, [CORE_ENTRY__MARCH__RISCV64] = c->ti_riscv64,
+		[CORE_ENTRY__MARCH__X86_64] = c->thread_info,
+		[CORE_ENTRY__MARCH__ARM] = c->ti_arm,
+		[CORE_ENTRY__MARCH__AARCH64] = c->ti_aarch64,
+		[CORE_ENTRY__MARCH__PPC64] = c->ti_ppc64,
+		[CORE_ENTRY__MARCH__S390] = c->ti_s390,
+		[CORE_ENTRY__MARCH__MIPS] = c->ti_mips,
+		[CORE_ENTRY__MARCH__LOONGARCH64] = c->ti_loongarch64,
+		[CORE_ENTRY__MARCH__RISCV64] = c->ti_riscv64,
 	};
 	bool dead = c->tc && (c->tc->task_state == 2 || c->tc->task_state == 6);
 	bool mips = c->mtype == CORE_ENTRY__MARCH__MIPS; /* twice the signals */
@@ -142,7 +150,8 @@ static bool itimer(const void *message, char why[VALID_WHY])
 {
 	const ItimerEntry *t = message;
 
-	return (t->iusec < USEC && t->vusec < USEC) || img_invalid(why, "itimer with more than a second of microseconds");
+	return (t->iusec < USEC && t->vusec < USEC) ||
+	       img_invalid(why, "itimer with more than a second of microseconds");
 }
 
 static bool posix_timer(const void *message, char why[VALID_WHY])

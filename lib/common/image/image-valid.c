@@ -67,7 +67,8 @@ static bool field_ok(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *
 	if (fd->type != PROTOBUF_C_TYPE_ENUM)
 		return true;
 	/* An optional one that is absent has its default, or 0, which need not be a name of the enumeration. */
-	if (fd->label == PROTOBUF_C_LABEL_OPTIONAL && !*(const protobuf_c_boolean *)((const char *)m + fd->quantifier_offset))
+	if (fd->label == PROTOBUF_C_LABEL_OPTIONAL &&
+	    !*(const protobuf_c_boolean *)((const char *)m + fd->quantifier_offset))
 		return true;
 	return known_enum(m, fd, *(const int *)at, why);
 }

@@ -36,25 +36,25 @@ enum img_head { IMG_HEAD_COMMON, IMG_HEAD_SERVICE, IMG_HEAD_INVENTORY, IMG_HEAD_
 /* Where the bytes behind an entry come from. */
 enum img_payload {
 	IMG_NOPL,
-	IMG_PL_FIELD,	   /* as many bytes as a field of the entry says */
-	IMG_PL_TCP,	   /* inq_len + outq_len */
-	IMG_PL_SHM,	   /* size, padded to 4, unless in_pagemaps */
-	IMG_PL_SEM,	   /* nsems u16, padded to 8 */
-	IMG_PL_MSG,	   /* qnum messages, each padded to 8 */
-	IMG_PL_GHOST,	   /* whole rest, or chunks */
-	IMG_PL_BPF,	   /* keys_bytes + values_bytes */
+	IMG_PL_FIELD, /* as many bytes as a field of the entry says */
+	IMG_PL_TCP,   /* inq_len + outq_len */
+	IMG_PL_SHM,   /* size, padded to 4, unless in_pagemaps */
+	IMG_PL_SEM,   /* nsems u16, padded to 8 */
+	IMG_PL_MSG,   /* qnum messages, each padded to 8 */
+	IMG_PL_GHOST, /* whole rest, or chunks */
+	IMG_PL_BPF,   /* keys_bytes + values_bytes */
 };
 
 struct img_info {
-	const char *name;	/* "PSTREE": the magic's name, as crit prints it */
-	const char *format;	/* "core-%u.img" */
-	uint32_t magic;		/* 0: raw */
+	const char *name;   /* "PSTREE": the magic's name, as crit prints it */
+	const char *format; /* "core-%u.img" */
+	uint32_t magic;	    /* 0: raw */
 	enum img_head head;
 	const ProtobufCMessageDescriptor *first; /* of the first entry; NULL: raw */
 	const ProtobufCMessageDescriptor *rest;	 /* of the others; NULL: one entry only */
 	enum img_payload payload;
 	const char *payload_field;
-	const char *writer;	/* the stage that writes it, NULL: only read */
+	const char *writer; /* the stage that writes it, NULL: only read */
 };
 
 extern const struct img_info img_table[IMG_TYPES];
@@ -82,7 +82,8 @@ struct img_writer {
 int img_create(int dir, enum img_type type, unsigned long id, struct img_writer *w, struct cr_err *e);
 /* The same with an open file that has no name yet (O_TMPFILE), which is owned then; it stays the caller's on failure. No head is written. */
 int img_create_from(int dir, enum img_type type, unsigned long id, int fd, struct img_writer *w, struct cr_err *e);
-int img_put(struct img_writer *w, const void *message, struct cr_err *e); /* a ProtobufCMessage with its descriptor set */
+int img_put(struct img_writer *w, const void *message,
+	    struct cr_err *e); /* a ProtobufCMessage with its descriptor set */
 int img_put_bytes(struct img_writer *w, const void *data, size_t len, struct cr_err *e);
 int img_finish(struct img_writer *w, struct cr_err *e);
 void img_abandon(struct img_writer *w); /* also after img_finish(): does nothing then */
@@ -96,7 +97,7 @@ struct img_reader {
 	bool borrowed; /* fd is the caller's */
 	bool lenient;  /* do not validate entries: to look at broken images. Set it after img_open(). */
 	char name[IMG_NAME_MAX];
-	off_t pos, size; /* size -1: a pipe */
+	off_t pos, size;     /* size -1: a pipe */
 	unsigned long entry; /* number of the next entry, from 0 */
 	size_t start, end;   /* what of buf is read ahead */
 	uint8_t *buf;

@@ -14,7 +14,7 @@
 #include "image/image.h"
 
 #define STAGE_THREADS ".stage/threads"
-#define STAGE_ROOT_IDS                                                                                \
+#define STAGE_ROOT_IDS \
 	".stage/root_ids" /* packed task_kobj_ids_entry: ids of criu-collect's own, for inventory.img \
 			   */
 

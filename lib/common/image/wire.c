@@ -109,7 +109,8 @@ bool wire_packed(const ProtobufCFieldDescriptor *fd, struct wire *w, uint64_t *r
 	return true;
 }
 
-uint64_t wire_number(const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len, const char *name, uint64_t missing)
+uint64_t wire_number(const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len, const char *name,
+		     uint64_t missing)
 {
 	const ProtobufCFieldDescriptor *fd = protobuf_c_message_descriptor_get_field_by_name(d, name);
 	struct wire w = { data, data + len };

@@ -38,7 +38,8 @@ bool wire_fits(const ProtobufCFieldDescriptor *fd, ProtobufCWireType type);
 /* The next value of a packed list, in the form of wire_field.value. Return: false if the bytes are none. */
 bool wire_packed(const ProtobufCFieldDescriptor *fd, struct wire *w, uint64_t *ret);
 /* The number in a field of a message, by name; @missing when it is not there. */
-uint64_t wire_number(const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len, const char *name, uint64_t missing);
+uint64_t wire_number(const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len, const char *name,
+		     uint64_t missing);
 
 /* Whether every nested message of @d within the bytes is at most WIRE_DEPTH_MAX levels down. Cheap: looks at messages only. */
 bool wire_depth_ok(const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len);
