@@ -2,48 +2,44 @@
 /*
  * Theory of operation.
  *
- * pagemap-PID.img says which pages are in pages-N.img, in order of addresses; the file has them in the same order. Runs
- * of entries are read by one preadv straight into place, with no buffer between. What bounds the speed is the faults of
- * 4 KiB pages: where 2 MiB are dense, they are made huge first, and long runs are read by two threads (restore-bulk.c).
+ * pagemap-PID.img says which pages are in pages-N.img, in order of addresses; the file has them in the same order. Long
+ * runs are read straight into place, whole 2 MiB into huge pages and by two threads (restore-bulk.c). Short runs go through
+ * a window on the file, so that one read serves many of them; they are copied, or where the mapping may not be written,
+ * put there by /proc/self/mem, which does not ask: changing the protection and back splits and merges mappings.
  *
  * In a mapping inherited from the parent, each page is compared first and written only when it differs; pages that the
  * image does not have are given back (the child had dropped or never touched them).
- *
- * Mappings are protected as the task had them; those that cannot be written are opened for the time of the reading.
  */
 #include "kind/mm/restore-internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "kind/mm/mm.h"
 #include "pagemap.pb-c.h"
 
-enum { BATCH = 512, COMPARE_PAGES = 32 };
+enum { WINDOW = 64 << 10, LONG_RUN = 64 << 10 };
 
 struct filler {
 	struct rst *r;
 	struct mm_state *s;
 	const struct mm_vdso *vdso;
 	struct img_reader *pagemap;
-	int fd; /* pages-N.img */
+	int fd;	 /* pages-N.img */
+	int mem; /* /proc/self/mem; -1: not open yet */
 	char name[IMG_NAME_MAX];
-	off_t off;	  /* in it: of the next page */
-	off_t base, next; /* of the first byte that iov[] waits for, and behind the last */
-	struct iovec iov[BATCH];
-	unsigned n;
+	off_t off; /* in pages-N.img: of the next page */
 	size_t hint;
-	long opened;   /* mapping whose protection is lifted; -1: none */
 	uint64_t done; /* inherited mappings: up to here pages are accounted for */
 	int thp;       /* huge pages by MADV_COLLAPSE: 1 yes, 0 no, -1 not known yet */
-	uint8_t *buf;  /* COMPARE_PAGES pages, on first use */
+	off_t win;     /* what buf holds */
+	size_t win_len;
+	uint8_t buf[WINDOW];
 };
 
 static int short_pages(const struct filler *f, int err, struct cr_err *e)
@@ -53,54 +49,62 @@ static int short_pages(const struct filler *f, int err, struct cr_err *e)
 	return cr_err_set(e, CR_E_SYSTEM, -err, f->name, "cannot be read into memory");
 }
 
-/* Read what waits. */
-static int flush(struct filler *f, struct cr_err *e)
+/* @len bytes (at most WINDOW) at @off of the pages. @ret: valid until the next call */
+static int look(struct filler *f, off_t off, size_t len, const uint8_t **ret, struct cr_err *e)
 {
-	struct iovec *v = f->iov;
-	unsigned n = f->n;
 	ssize_t got;
 
-	while (n) {
-		got = preadv(f->fd, v, (int)n, f->base);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return short_pages(f, got ? -errno : -ENODATA, e);
-		f->base += got;
-		while (n && (size_t)got >= v->iov_len) {
-			got -= (ssize_t)v->iov_len;
-			v++;
-			n--;
-		}
-		if (n) {
-			v->iov_base = (char *)v->iov_base + got;
-			v->iov_len -= (size_t)got;
+	if (off < f->win || off + (off_t)len > f->win + (off_t)f->win_len) {
+		f->win = off;
+		f->win_len = 0;
+		while (f->win_len < len) {
+			got = pread(f->fd, f->buf + f->win_len, sizeof(f->buf) - f->win_len, off + (off_t)f->win_len);
+			if (got < 0 && errno == EINTR)
+				continue;
+			if (got <= 0)
+				return short_pages(f, got ? -errno : -ENODATA, e);
+			f->win_len += (size_t)got;
 		}
 	}
-	f->n = 0;
+	*ret = f->buf + (off - f->win);
 	return 0;
 }
 
-static int queue(struct filler *f, uint64_t at, uint64_t len, off_t off, struct cr_err *e)
+/* Write to memory whatever its protection. */
+static int force(struct filler *f, uint64_t at, const void *data, size_t len, struct cr_err *e)
 {
-	struct iovec *last;
 	int err;
 
-	if (!len)
-		return 0;
-	if (f->n && (f->n == BATCH || f->next != off)) {
-		err = flush(f, e);
+	if (f->mem < 0)
+		f->mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	err = f->mem < 0 ? -errno : pwrite_full(f->mem, data, len, (off_t)at);
+	return err ? cr_err_set(e, CR_E_SYSTEM, -err, "/proc/self/mem", "cannot be written at %llx",
+				(unsigned long long)at)
+		   : 0;
+}
+
+static bool writable(const VmaEntry *v)
+{
+	return v->prot & PROT_WRITE;
+}
+
+/* A run in pieces of the window. */
+static int copy_run(struct filler *f, const VmaEntry *v, uint64_t at, uint64_t len, off_t off, struct cr_err *e)
+{
+	const uint8_t *data;
+	size_t part;
+	int err;
+
+	for (; len; len -= part, at += part, off += (off_t)part) {
+		part = len < WINDOW ? len : WINDOW;
+		err = look(f, off, part, &data, e);
 		if (err)
 			return err;
+		if (writable(v))
+			memcpy((void *)at, data, part);
+		else if ((err = force(f, at, data, part, e)))
+			return err;
 	}
-	if (!f->n)
-		f->base = off;
-	f->next = off + (off_t)len;
-	last = f->n ? &f->iov[f->n - 1] : NULL;
-	if (last && (uintptr_t)last->iov_base + last->iov_len == at && last->iov_len + len < INT_MAX)
-		last->iov_len += len;
-	else
-		f->iov[f->n++] = (struct iovec){ (void *)at, len };
 	return 0;
 }
 
@@ -115,54 +119,41 @@ static bool thp_wanted(struct filler *f)
 	return f->thp;
 }
 
-/* A long run: its aligned part goes the fast way. */
+/* A long run: its aligned part may become huge pages. */
 static int read_run(struct filler *f, const VmaEntry *v, uint64_t at, uint64_t len, struct cr_err *e)
 {
 	uint64_t from = (at + MM_HUGE - 1) & ~(MM_HUGE - 1), to = (at + len) & ~(MM_HUGE - 1);
 	bool huge;
 	int err;
 
-	if (from >= to)
-		return queue(f, at, len, f->off, e);
+	if (from >= to) {
+		err = pread_full(f->fd, (void *)at, len, f->off);
+		return err ? short_pages(f, err, e) : 0;
+	}
 	huge = v->status & MM_ANON_PRIVATE && !(v->has_madv && v->madv >> MADV_NOHUGEPAGE & 1) &&
 	       !f->s->mm->thp_disabled && thp_wanted(f);
-	err = queue(f, at, from - at, f->off, e);
+	err = pread_full(f->fd, (void *)at, from - at, f->off);
 	if (!err)
 		err = mm_read_bulk(f->r, f->fd, from, to - from, f->off + (off_t)(from - at), huge);
-	if (err)
-		return e->code ? err : short_pages(f, err, e);
-	return queue(f, to, at + len - to, f->off + (off_t)(to - at), e);
+	if (!err)
+		err = pread_full(f->fd, (void *)to, at + len - to, f->off + (off_t)(to - at));
+	return err ? short_pages(f, err, e) : 0;
 }
 
-/* Give the mapping its own protection back. */
-static int close_vma(struct filler *f, struct cr_err *e)
+/* Long and not writable: the protection is lifted for the time of the reading. */
+static int read_protected(struct filler *f, const VmaEntry *v, uint64_t at, uint64_t len, struct cr_err *e)
 {
-	const VmaEntry *v;
 	int err;
 
-	if (f->opened < 0)
-		return 0;
-	v = f->s->mm->vmas[f->opened];
-	err = flush(f, e);
-	if (!err && mprotect((void *)f->s->at[f->opened], v->end - v->start, (int)v->prot))
-		err = cr_err_set(e, CR_E_SYSTEM, errno, "address space", "mprotect of %llx",
-				 (unsigned long long)v->start);
-	f->opened = -1;
-	return err;
-}
-
-static int open_vma(struct filler *f, long i, struct cr_err *e)
-{
-	const VmaEntry *v = f->s->mm->vmas[i];
-	int err;
-
-	if (f->opened == i || (v->prot & (PROT_READ | PROT_WRITE)) == (PROT_READ | PROT_WRITE))
-		return 0;
-	err = close_vma(f, e);
-	if (!err && mprotect((void *)f->s->at[i], v->end - v->start, PROT_READ | PROT_WRITE))
-		err = cr_err_set(e, CR_E_SYSTEM, errno, "address space", "mprotect of %llx",
-				 (unsigned long long)v->start);
-	f->opened = i;
+	if (writable(v))
+		return read_run(f, v, at, len, e);
+	if (len < MM_HUGE)
+		return copy_run(f, v, at, len, f->off, e);
+	if (mprotect((void *)at, len, PROT_READ | PROT_WRITE))
+		return cr_err_set(e, CR_E_SYSTEM, errno, "address space", "mprotect of %llx", (unsigned long long)at);
+	err = read_run(f, v, at, len, e);
+	if (!err && mprotect((void *)at, len, (int)v->prot))
+		return cr_err_set(e, CR_E_SYSTEM, errno, "address space", "mprotect of %llx", (unsigned long long)at);
 	return err;
 }
 
@@ -190,32 +181,39 @@ static int drop_skipped(struct filler *f, size_t from, size_t to, struct cr_err 
 	return err;
 }
 
-static int compare_run(struct filler *f, uint8_t *at, uint64_t len, struct cr_err *e)
+static int compare_page(struct filler *f, const VmaEntry *v, uint8_t *at, const uint8_t *data, struct cr_err *e)
 {
-	int err;
+	uint8_t own[MM_PAGE];
+	const uint8_t *have = at;
 
-	if (!f->buf)
-		f->buf = malloc((size_t)COMPARE_PAGES * MM_PAGE);
-	if (!f->buf)
-		return cr_err_nomem(e);
-	for (uint64_t o = 0; o < len; o += (uint64_t)COMPARE_PAGES * MM_PAGE) {
-		uint64_t part =
-			len - o < (uint64_t)COMPARE_PAGES * MM_PAGE ? len - o : (uint64_t)COMPARE_PAGES * MM_PAGE;
-
-		err = pread_full(f->fd, f->buf, part, f->off + (off_t)o);
-		if (err)
-			return short_pages(f, err, e);
-		for (uint64_t k = 0; k < part; k += MM_PAGE) {
-			f->s->compared++;
-			if (!memcmp(at + o + k, f->buf + k, MM_PAGE)) {
-				f->s->skipped++;
-				continue;
-			}
-			memcpy(at + o + k, f->buf + k, MM_PAGE);
-			f->s->restored++;
-		}
+	f->s->compared++;
+	if (!(v->prot & PROT_READ)) {
+		if (f->mem < 0)
+			f->mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+		have = pread_full(f->mem, own, sizeof(own), (off_t)(uintptr_t)at) ? NULL : own;
 	}
+	if (have && !memcmp(have, data, MM_PAGE)) {
+		f->s->skipped++;
+		return 0;
+	}
+	f->s->restored++;
+	if (!writable(v))
+		return force(f, (uintptr_t)at, data, MM_PAGE, e);
+	memcpy(at, data, MM_PAGE);
 	return 0;
+}
+
+static int compare_run(struct filler *f, const VmaEntry *v, uint8_t *at, uint64_t len, struct cr_err *e)
+{
+	const uint8_t *data;
+	int err = 0;
+
+	for (uint64_t o = 0; !err && o < len; o += MM_PAGE) {
+		err = look(f, f->off + (off_t)o, MM_PAGE, &data, e);
+		if (!err)
+			err = compare_page(f, v, at + o, data, e);
+	}
+	return err;
 }
 
 /* The dumped code of the vdso must be ours, as ours is what the task gets. */
@@ -246,27 +244,18 @@ static int fill_part(struct filler *f, long i, uint64_t addr, uint64_t len, stru
 	uint64_t at = f->s->at[i] + (addr - v->start);
 	int err;
 
-	if (mm_is_special(v)) {
-		err = flush(f, e); /* the file goes on behind these pages */
-		if (!err && v->status & MM_VDSO)
-			err = compare_vdso(f, v, addr, len, e);
-		return err;
-	}
+	if (mm_is_special(v))
+		return v->status & MM_VDSO ? compare_vdso(f, v, addr, len, e) : 0;
 	if (!mm_is_private(v))
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, f->pagemap->name, "pages at %llx belong to a shared mapping",
 				  (unsigned long long)addr);
-	err = open_vma(f, i, e);
-	if (err)
-		return err;
 	if (f->s->inherited[i]) {
-		err = flush(f, e);
-		if (!err)
-			err = drop_until(f, i, addr, e);
+		err = drop_until(f, i, addr, e);
 		f->done = addr + len;
-		return err ? err : compare_run(f, (uint8_t *)at, len, e);
+		return err ? err : compare_run(f, v, (uint8_t *)at, len, e);
 	}
 	f->s->restored += len / MM_PAGE;
-	return len >= MM_HUGE ? read_run(f, v, at, len, e) : queue(f, at, len, f->off, e);
+	return len < LONG_RUN ? copy_run(f, v, at, len, f->off, e) : read_protected(f, v, at, len, e);
 }
 
 static int fill_entry(struct filler *f, uint64_t addr, uint64_t pages, struct cr_err *e)
@@ -348,9 +337,7 @@ static int fill_all(struct filler *f, struct arena *a, struct cr_err *e)
 	}
 	if (!err)
 		err = drop_skipped(f, f->hint < f->s->mm->n_vmas ? f->hint : 0, f->s->mm->n_vmas, e);
-	if (!err)
-		err = flush(f, e);
-	return err ? err : close_vma(f, e);
+	return err;
 }
 
 int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *vdso, struct cr_err *e)
@@ -363,10 +350,14 @@ int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *
 	err = img_open(r->img, IMG_PAGEMAP, (unsigned long)pid, &rd, e);
 	if (err < 0)
 		return err;
-	f = calloc(1, sizeof(*f));
+	f = calloc(1, sizeof(*f)); /* large: from mmap, untouched pages cost nothing */
 	if (!f)
 		return cr_err_nomem(e);
-	*f = (struct filler){ .r = r, .s = s, .vdso = vdso, .pagemap = &rd, .fd = -1, .opened = -1, .thp = -1 };
+	f->r = r;
+	f->s = s;
+	f->vdso = vdso;
+	f->pagemap = &rd;
+	f->fd = f->mem = f->thp = -1;
 	if (err) { /* no pagemap: no pages at all */
 		err = f->fd = open_pages(r, &rd, &a, f->name, e);
 		arena_free(&a);
@@ -376,7 +367,7 @@ int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *
 	}
 	arena_free(&a);
 	fd_close(f->fd);
-	free(f->buf);
+	fd_close(f->mem);
 	free(f);
 	return err;
 }
