@@ -127,6 +127,22 @@ static int seal_file(int img, const char *name, bool sync, bool checksum_pages, 
 	return 0;
 }
 
+/* Begin to write all files out, so that the fsync of the first commits them in one transaction of the journal. */
+static void start_writeback(int img, DIR *d)
+{
+	struct dirent *de;
+
+	while ((de = readdir(d))) {
+		_cleanup_close_ int fd = -1;
+
+		if (is_listed(de->d_name))
+			fd = openat(img, de->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd >= 0)
+			sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	}
+	rewinddir(d);
+}
+
 static int seal_files(int img, bool sync, bool checksum_pages, json_t *files, struct cr_err *e)
 {
 	int fd = openat(img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
@@ -137,6 +153,8 @@ static int seal_files(int img, bool sync, bool checksum_pages, json_t *files, st
 		fd_close(fd);
 		return cr_err_set(e, CR_E_DIR_MISSING, errno, "images directory", "cannot list it");
 	}
+	if (sync)
+		start_writeback(img, d);
 	while (!ret && (de = readdir(d)))
 		if (is_listed(de->d_name))
 			ret = seal_file(img, de->d_name, sync, checksum_pages, files, e);
