@@ -98,8 +98,8 @@ void timer_emit(struct rst_prog *p, const struct TaskCoreEntry *tc);
 /* The filters from the oldest on; while they are suspended (PTRACE_O_SUSPEND_SECCOMP) and the thread is still
  * privileged. */
 void seccomp_emit(struct rst_prog *p, const struct ThreadCoreEntry *th, const struct SeccompEntry *se);
-/* Everything up to no_new_privs and the parent death signal. @arena: scratch for the time of the call. */
+/* Everything up to no_new_privs and the parent death signal. */
 void cred_emit(struct rst_prog *p, const struct rst_own *own, const struct ThreadCoreEntry *th,
-	       const struct CredsEntry *ce);
+	       const struct CredsEntry *ce, bool leader);
 
 #endif

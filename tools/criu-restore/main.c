@@ -122,8 +122,8 @@ static int stages(struct restore *x, struct cr_err *e)
 		err = resume_seize(x, e);
 	if (err)
 		return err;
-	resume_stage(x, STAGE_THREADS, (uint32_t)p->nr_threads);
-	return resume_wait(x, (uint32_t)p->nr_threads, e);
+	resume_stage(x, STAGE_THREADS, (uint32_t)p->nr_live);
+	return resume_wait(x, (uint32_t)p->nr_live, e);
 }
 
 static int resume(struct restore *x, struct cr_err *e)
@@ -132,6 +132,7 @@ static int resume(struct restore *x, struct cr_err *e)
 	struct cr_err ignored = {};
 	int err;
 
+	log_debug("all threads are parked");
 	err = report_pidfile(x, e);
 	if (err)
 		return err;
@@ -146,6 +147,7 @@ static int resume(struct restore *x, struct cr_err *e)
 	if (script_run(&x->opts, "pre-resume", x->rst.img, root, &ignored))
 		log_failure(&ignored);
 	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+	log_debug("letting go");
 	err = resume_go(x, e);
 	if (!err && script_run(&x->opts, "post-resume", x->rst.img, root, &ignored))
 		log_failure(&ignored);

@@ -97,17 +97,21 @@ static void thread_late(struct rst_prog *p, const struct restore *x, const struc
 	const ThreadCoreEntry *tc = th->core->thread_core;
 
 	seccomp_emit(p, tc, x->plan.seccomp); /* needs CAP_SYS_ADMIN */
-	cred_emit(p, &x->own, tc, tc->creds);
+	cred_emit(p, &x->own, tc, tc->creds, th == &t->threads[0]);
 }
 
 static void emit_thread(struct rst_prog *p, const struct restore *x, const struct plan_task *t,
 			const struct plan_thread *th)
 {
+	uint32_t meeting;
+
 	thread_early(p, x, t, th);
+	meeting = p->nr;
 	prog_op(p, RST_OP_WAIT, "meeting", PROG_ARGS(STAGE_THREADS));
 	thread_late(p, x, t, th);
-	prog_op(p, RST_OP_ARRIVE, "end of a thread", NULL);
-	prog_op(p, RST_OP_REPORT, "report", NULL);
+	if (p->nr == meeting + 1)
+		p->nr--; /* it keeps all its privileges: nothing to wait for */
+	prog_op(p, RST_OP_ARRIVE, "end of a thread", PROG_ARGS(t->nr_threads - 1));
 	prog_op(p, RST_OP_PARK, "the end", NULL);
 }
 

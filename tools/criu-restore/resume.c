@@ -95,6 +95,7 @@ static int look(struct restore *x, struct cr_err *e)
 
 void resume_stage(struct restore *x, uint32_t stage, uint32_t n)
 {
+	log_debug("stage %u: %u to come", stage, n);
 	__atomic_store_n(&x->rst.sync->count, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&x->rst.sync->target, n, __ATOMIC_RELEASE);
 	rst_wake(&x->rst.sync->stage, stage);

@@ -26,7 +26,7 @@ enum rst_opcode {
 	RST_OP_TIMER,	/* timer_create: clock a[0], sigevent a[1] (relocated), id a[2] */
 	RST_OP_REPORT,	/* one more has arrived: count up rst_sync.count */
 	RST_OP_WAIT,	/* until rst_sync.stage >= a[0] */
-	RST_OP_ARRIVE,	/* a thread tells its leader */
+	RST_OP_ARRIVE,	/* a thread tells its leader, who waits for a[0] of them */
 	RST_OP_JOIN,	/* the leader waits until a[0] threads have arrived */
 	RST_OP_PARK,	/* the end: wait to be picked up by the tracer */
 	RST_OP_POINTER, /* write the address of data a[1] into data a[0] */
@@ -77,7 +77,9 @@ struct rst_arg {
 	uint32_t nr;
 	uint32_t arrived; /* futex: threads that are done */
 	int32_t pid;
+	uint32_t park; /* futex that nobody wakes */
+	uint32_t pad;
 };
-_Static_assert(sizeof(struct rst_arg) == 48, "ABI");
+_Static_assert(sizeof(struct rst_arg) == 56, "ABI");
 
 #endif

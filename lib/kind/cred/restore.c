@@ -144,7 +144,8 @@ static void emit_caps(struct rst_prog *p, const struct rst_own *own, const struc
 	emit_capset(p, c->inh, c->prm, c->eff);
 }
 
-void cred_emit(struct rst_prog *p, const struct rst_own *own, const ThreadCoreEntry *th, const CredsEntry *ce)
+void cred_emit(struct rst_prog *p, const struct rst_own *own, const ThreadCoreEntry *th, const CredsEntry *ce,
+	       bool leader)
 {
 	struct rst_creds c;
 
@@ -163,6 +164,8 @@ void cred_emit(struct rst_prog *p, const struct rst_own *own, const ThreadCoreEn
 		if (c.no_new_privs && !own->creds.no_new_privs)
 			prog_sys(p, "no_new_privs", SYS_prctl, PR_SET_NO_NEW_PRIVS, 1);
 	}
-	/* Set while restoring, so that a restore that is killed leaves nothing. */
-	prog_sys(p, "parent death signal", SYS_prctl, PR_SET_PDEATHSIG, th && th->has_pdeath_sig ? th->pdeath_sig : 0);
+	/* The leader has one while it is restored, so that a restore that is killed leaves nothing. */
+	if (leader || (th && th->has_pdeath_sig && th->pdeath_sig))
+		prog_sys(p, "parent death signal", SYS_prctl, PR_SET_PDEATHSIG,
+			 th && th->has_pdeath_sig ? th->pdeath_sig : 0);
 }

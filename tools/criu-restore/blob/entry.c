@@ -145,8 +145,8 @@ static void do_op(struct rst_arg *arg, const struct rst_op *op)
 		wait_for(&sync->stage, (uint32_t)op->a[0]);
 		break;
 	case RST_OP_ARRIVE:
-		__atomic_add_fetch(&arg->arrived, 1, __ATOMIC_ACQ_REL);
-		wake(&arg->arrived);
+		if (__atomic_add_fetch(&arg->arrived, 1, __ATOMIC_ACQ_REL) == op->a[0])
+			wake(&arg->arrived);
 		break;
 	case RST_OP_JOIN:
 		wait_for(&arg->arrived, (uint32_t)op->a[0]);
@@ -156,7 +156,7 @@ static void do_op(struct rst_arg *arg, const struct rst_op *op)
 		break;
 	case RST_OP_PARK:
 		for (;;)
-			wait_for(&sync->stage, 0xffffffff);
+			wait_for(&arg->park, 1);
 	default:
 		ret = -38;
 	}
