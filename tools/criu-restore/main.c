@@ -166,6 +166,7 @@ static int restore(struct restore *x, struct cr_err *e)
 		err = clock_enter(x, e);
 	if (err)
 		return err;
+	log_debug("plan and files are read: %zu tasks to make", x->plan.nr);
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	x->rst.sync->target = (uint32_t)x->plan.nr;
 	err = tree_make(x, e);

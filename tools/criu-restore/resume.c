@@ -182,17 +182,49 @@ static int stop_one(struct restore *x, size_t i, const struct plan_thread *th, s
 	return err ? trace_failed(&x->plan.tasks[i], th->tid, err, "does not stop", e) : 0;
 }
 
-static int unmap_area(struct restore *x, size_t i, struct cr_err *e)
+/* The last call of a leader: unmap the area that it stands in. @step: 0 up to the call, 1 into it, 2 its result */
+static int unmap_step(struct restore *x, size_t i, int step)
 {
 	const struct task_slot *s = &x->slots[i];
-	const struct plan_task *t = &x->plan.tasks[i];
-	const uint64_t arg[6] = { s->area, s->area_len };
-	int64_t ret = 0;
-	int err = trace_syscall_at(t->pid, s->insn, SYS_munmap, arg, &ret);
+	pid_t pid = x->plan.tasks[i].pid;
+	struct user_regs_struct r;
+	struct trace_event ev;
+	int err;
 
-	if (!err)
-		err = (int)ret;
-	return err ? trace_failed(t, t->pid, err, "the last call (munmap)", e) : 0;
+	if (step) {
+		err = trace_wait(pid, false, &ev);
+		if (err || ev.kind != TRACE_SYSCALL)
+			return err ? err : -ESRCH;
+		if (step == 1)
+			return trace_cont_syscall(pid);
+		err = trace_get_regs(pid, &r);
+		return err ? err : (int)r.rax;
+	}
+	err = trace_get_regs(pid, &r);
+	if (err)
+		return err;
+	r.rip = s->insn;
+	r.rax = SYS_munmap;
+	r.orig_rax = (unsigned long long)-1; /* no restart of the wait that it was parked in */
+	r.rdi = s->area;
+	r.rsi = s->area_len;
+	err = trace_set_regs(pid, &r);
+	return err ? err : trace_cont_syscall(pid);
+}
+
+/* All tasks go through it side by side. They stay in the stop at the exit of the call, where registers can be set. */
+static int unmap_areas(struct restore *x, struct cr_err *e)
+{
+	int err = 0;
+
+	for (int step = 0; step < 3; step++)
+		for (size_t i = 0; i < x->plan.nr_images; i++) {
+			const struct plan_task *t = &x->plan.tasks[i];
+
+			if (is_live(t) && (err = unmap_step(x, i, step)))
+				return trace_failed(t, t->pid, err, "the last call (munmap)", e);
+		}
+	return 0;
 }
 
 static uint64_t mask_of(const struct plan_task *t, const CoreEntry *core)
@@ -246,9 +278,8 @@ int resume_prepare(struct restore *x, struct cr_err *e)
 
 	if (!err)
 		err = each_thread(x, stop_one, e);
-	for (size_t i = 0; !err && i < x->plan.nr_images; i++)
-		if (is_live(&x->plan.tasks[i]))
-			err = unmap_area(x, i, e);
+	if (!err)
+		err = unmap_areas(x, e);
 	return err ? err : each_thread(x, set_one, e);
 }
 
