@@ -4,8 +4,12 @@
  *
  * pagemap-PID.img says which pages are in pages-N.img, in order of addresses; the file has them in the same order. Long
  * runs are read straight into place, whole 2 MiB into huge pages and by two threads (restore-bulk.c). Short runs go through
- * a window on the file, so that one read serves many of them; they are copied, or where the mapping may not be written,
- * put there by /proc/self/mem, which does not ask: changing the protection and back splits and merges mappings.
+ * a window on the file, so that one read serves many of them.
+ *
+ * A mapping that may not be written is made writable as a whole while its pages are filled in, and only then protected
+ * again. This is also what it went through in its first life (data that is protected after relocation), and it leaves
+ * the same trace: a private mapping that has been writable is charged for (VmFlags "ac") and does not merge with a
+ * neighbour that has not.
  *
  * In a mapping inherited from the parent, each page is compared first and written only when it differs; pages that the
  * image does not have are given back (the child had dropped or never touched them).
@@ -30,12 +34,12 @@ struct filler {
 	struct mm_state *s;
 	const struct mm_vdso *vdso;
 	struct img_reader *pagemap;
-	int fd;	 /* pages-N.img */
-	int mem; /* /proc/self/mem; -1: not open yet */
+	int fd; /* pages-N.img */
 	char name[IMG_NAME_MAX];
 	off_t off; /* in pages-N.img: of the next page */
 	size_t hint;
 	uint64_t done; /* inherited mappings: up to here pages are accounted for */
+	long lifted;   /* number of the mapping that is writable just for now; -1: none */
 	int thp;       /* huge pages by MADV_COLLAPSE: 1 yes, 0 no, -1 not known yet */
 	off_t win;     /* what buf holds */
 	size_t win_len;
@@ -70,26 +74,8 @@ static int look(struct filler *f, off_t off, size_t len, const uint8_t **ret, st
 	return 0;
 }
 
-/* Write to memory whatever its protection. */
-static int force(struct filler *f, uint64_t at, const void *data, size_t len, struct cr_err *e)
-{
-	int err;
-
-	if (f->mem < 0)
-		f->mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	err = f->mem < 0 ? -errno : pwrite_full(f->mem, data, len, (off_t)at);
-	return err ? cr_err_set(e, CR_E_SYSTEM, -err, "/proc/self/mem", "cannot be written at %llx",
-				(unsigned long long)at)
-		   : 0;
-}
-
-static bool writable(const VmaEntry *v)
-{
-	return v->prot & PROT_WRITE;
-}
-
 /* A run in pieces of the window. */
-static int copy_run(struct filler *f, const VmaEntry *v, uint64_t at, uint64_t len, off_t off, struct cr_err *e)
+static int copy_run(struct filler *f, uint64_t at, uint64_t len, off_t off, struct cr_err *e)
 {
 	const uint8_t *data;
 	size_t part;
@@ -100,10 +86,7 @@ static int copy_run(struct filler *f, const VmaEntry *v, uint64_t at, uint64_t l
 		err = look(f, off, part, &data, e);
 		if (err)
 			return err;
-		if (writable(v))
-			memcpy((void *)at, data, part);
-		else if ((err = force(f, at, data, part, e)))
-			return err;
+		memcpy((void *)at, data, part);
 	}
 	return 0;
 }
@@ -140,23 +123,6 @@ static int read_run(struct filler *f, const VmaEntry *v, uint64_t at, uint64_t l
 	return err ? short_pages(f, err, e) : 0;
 }
 
-/* Long and not writable: the protection is lifted for the time of the reading. */
-static int read_protected(struct filler *f, const VmaEntry *v, uint64_t at, uint64_t len, struct cr_err *e)
-{
-	int err;
-
-	if (writable(v))
-		return read_run(f, v, at, len, e);
-	if (len < MM_HUGE)
-		return copy_run(f, v, at, len, f->off, e);
-	if (mprotect((void *)at, len, PROT_READ | PROT_WRITE))
-		return cr_err_set(e, CR_E_SYSTEM, errno, "address space", "mprotect of %llx", (unsigned long long)at);
-	err = read_run(f, v, at, len, e);
-	if (!err && mprotect((void *)at, len, (int)v->prot))
-		return cr_err_set(e, CR_E_SYSTEM, errno, "address space", "mprotect of %llx", (unsigned long long)at);
-	return err;
-}
-
 /* In an inherited mapping, nothing is there from @f->done to @addr: drop what came from the parent. */
 static int drop_until(struct filler *f, long i, uint64_t addr, struct cr_err *e)
 {
@@ -181,39 +147,24 @@ static int drop_skipped(struct filler *f, size_t from, size_t to, struct cr_err 
 	return err;
 }
 
-static int compare_page(struct filler *f, const VmaEntry *v, uint8_t *at, const uint8_t *data, struct cr_err *e)
-{
-	uint8_t own[MM_PAGE];
-	const uint8_t *have = at;
-
-	f->s->compared++;
-	if (!(v->prot & PROT_READ)) {
-		if (f->mem < 0)
-			f->mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-		have = pread_full(f->mem, own, sizeof(own), (off_t)(uintptr_t)at) ? NULL : own;
-	}
-	if (have && !memcmp(have, data, MM_PAGE)) {
-		f->s->skipped++;
-		return 0;
-	}
-	f->s->restored++;
-	if (!writable(v))
-		return force(f, (uintptr_t)at, data, MM_PAGE, e);
-	memcpy(at, data, MM_PAGE);
-	return 0;
-}
-
-static int compare_run(struct filler *f, const VmaEntry *v, uint8_t *at, uint64_t len, struct cr_err *e)
+static int compare_run(struct filler *f, uint8_t *at, uint64_t len, struct cr_err *e)
 {
 	const uint8_t *data;
-	int err = 0;
+	int err;
 
-	for (uint64_t o = 0; !err && o < len; o += MM_PAGE) {
+	for (uint64_t o = 0; o < len; o += MM_PAGE) {
 		err = look(f, f->off + (off_t)o, MM_PAGE, &data, e);
-		if (!err)
-			err = compare_page(f, v, at + o, data, e);
+		if (err)
+			return err;
+		f->s->compared++;
+		if (!memcmp(at + o, data, MM_PAGE)) {
+			f->s->skipped++;
+			continue;
+		}
+		f->s->restored++;
+		memcpy(at + o, data, MM_PAGE);
 	}
-	return err;
+	return 0;
 }
 
 /* The dumped code of the vdso must be ours, as ours is what the task gets. */
@@ -237,6 +188,33 @@ static int compare_vdso(struct filler *f, const VmaEntry *v, uint64_t addr, uint
 	return 0;
 }
 
+static int protect(struct filler *f, long i, int prot, struct cr_err *e)
+{
+	const VmaEntry *v = f->s->mm->vmas[i];
+
+	if (mprotect((void *)f->s->at[i], v->end - v->start, prot))
+		return cr_err_set(e, CR_E_SYSTEM, errno, "address space", "mprotect of %llx",
+				  (unsigned long long)v->start);
+	return 0;
+}
+
+/* Mapping @i is about to be filled, -1: none is. */
+static int lift(struct filler *f, long i, struct cr_err *e)
+{
+	const int rw = PROT_READ | PROT_WRITE;
+	int err = 0;
+
+	if (f->lifted == i)
+		return 0;
+	if (f->lifted >= 0)
+		err = protect(f, f->lifted, (int)f->s->mm->vmas[f->lifted]->prot, e);
+	f->lifted = -1;
+	if (err || i < 0 || (f->s->mm->vmas[i]->prot & rw) == rw)
+		return err;
+	f->lifted = i;
+	return protect(f, i, rw, e);
+}
+
 /* Part of an entry, within mapping @i. */
 static int fill_part(struct filler *f, long i, uint64_t addr, uint64_t len, struct cr_err *e)
 {
@@ -249,13 +227,16 @@ static int fill_part(struct filler *f, long i, uint64_t addr, uint64_t len, stru
 	if (!mm_is_private(v))
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, f->pagemap->name, "pages at %llx belong to a shared mapping",
 				  (unsigned long long)addr);
+	err = lift(f, i, e);
+	if (err)
+		return err;
 	if (f->s->inherited[i]) {
 		err = drop_until(f, i, addr, e);
 		f->done = addr + len;
-		return err ? err : compare_run(f, v, (uint8_t *)at, len, e);
+		return err ? err : compare_run(f, (uint8_t *)at, len, e);
 	}
 	f->s->restored += len / MM_PAGE;
-	return len < LONG_RUN ? copy_run(f, v, at, len, f->off, e) : read_protected(f, v, at, len, e);
+	return len < LONG_RUN ? copy_run(f, at, len, f->off, e) : read_run(f, v, at, len, e);
 }
 
 static int fill_entry(struct filler *f, uint64_t addr, uint64_t pages, struct cr_err *e)
@@ -336,6 +317,8 @@ static int fill_all(struct filler *f, struct arena *a, struct cr_err *e)
 		arena_reset(a);
 	}
 	if (!err)
+		err = lift(f, -1, e);
+	if (!err)
 		err = drop_skipped(f, f->hint < f->s->mm->n_vmas ? f->hint : 0, f->s->mm->n_vmas, e);
 	return err;
 }
@@ -357,7 +340,7 @@ int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *
 	f->s = s;
 	f->vdso = vdso;
 	f->pagemap = &rd;
-	f->fd = f->mem = f->thp = -1;
+	f->lifted = f->fd = f->thp = -1;
 	if (err) { /* no pagemap: no pages at all */
 		err = f->fd = open_pages(r, &rd, &a, f->name, e);
 		arena_free(&a);
@@ -367,7 +350,6 @@ int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *
 	}
 	arena_free(&a);
 	fd_close(f->fd);
-	fd_close(f->mem);
 	free(f);
 	return err;
 }

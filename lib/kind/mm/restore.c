@@ -123,34 +123,40 @@ int mm_check(const MmEntry *mm, const struct mm_vdso *own, bool allow_uprobes, c
 	return 0;
 }
 
-/* Can a child keep what it inherited of @a as its @b? */
-static bool same_vma(const VmaEntry *a, const VmaEntry *b)
+/*
+ * May a child's @b hold pages that it inherited of the parent's @a? Anonymous memory where the two overlap (heaps and
+ * stacks grow, mappings are split after a fork); a file's only when they are the same mapping.
+ */
+static bool kin(const VmaEntry *a, const VmaEntry *b)
 {
-	return a->start == b->start && a->end == b->end && !mm_is_special(a) && !mm_is_special(b) && mm_is_private(b) &&
-	       a->flags == b->flags && (a->status & ~MM_HEAP) == (b->status & ~MM_HEAP) &&
-	       (!(b->status & MM_FILE_PRIVATE) || (a->shmid == b->shmid && a->pgoff == b->pgoff));
+	if (mm_is_special(a) || mm_is_special(b) || !mm_is_private(b) || a->flags != b->flags ||
+	    (a->status & ~MM_HEAP) != (b->status & ~MM_HEAP))
+		return false;
+	if (b->status & MM_FILE_PRIVATE)
+		return a->start == b->start && a->end == b->end && a->shmid == b->shmid && a->pgoff == b->pgoff;
+	return a->start < b->end && b->start < a->end;
 }
 
-/* Calls @f for each pair that can be shared; both lists are in order. */
-static size_t each_same(const MmEntry *a, const MmEntry *b, void (*f)(void *arg, size_t i, size_t j), void *arg)
+/* Calls @f for each pair of kin, or without it stops at the first that is worth it. Both lists are in order. Return: how many. */
+static size_t each_kin(const MmEntry *a, const MmEntry *b, void (*f)(void *arg, size_t i, size_t j), void *arg)
 {
 	size_t i = 0, j = 0, n = 0;
 
 	while (i < a->n_vmas && j < b->n_vmas) {
 		const VmaEntry *x = a->vmas[i], *y = b->vmas[j];
 
-		if (same_vma(x, y)) {
+		if (x->status & MM_GUARD || y->status & MM_GUARD)
+			break; /* pseudo entries are at the end, not in order */
+		if (kin(x, y)) {
 			n++;
 			if (f)
 				f(arg, i, j);
 			else if (y->prot & PROT_WRITE)
 				return n;
 		}
-		if (x->status & MM_GUARD || y->status & MM_GUARD)
-			break; /* pseudo entries are at the end, not in order */
-		if (x->start <= y->start)
+		if (x->end <= y->end)
 			i++;
-		if (y->start <= x->start)
+		if (y->end <= x->end)
 			j++;
 	}
 	return f ? n : 0;
@@ -158,7 +164,7 @@ static size_t each_same(const MmEntry *a, const MmEntry *b, void (*f)(void *arg,
 
 bool mm_shares(const MmEntry *parent, const MmEntry *child)
 {
-	return parent && child && each_same(parent, child, NULL, NULL);
+	return parent && child && each_kin(parent, child, NULL, NULL);
 }
 
 long mm_find(const MmEntry *mm, size_t *hint, uint64_t addr)
@@ -287,53 +293,129 @@ static int map_one(struct rst *r, struct mm_state *s, size_t i, const struct mm_
 	return cr_err_set(e, CR_E_MEM_LAYOUT, errno, what, "mmap (protection %#x, flags %#x)", v->prot, v->flags);
 }
 
+/* A range of the parent's that the child's mapping @j keeps. */
+struct piece {
+	uint64_t start, end;
+	size_t j;
+};
+
 struct keep {
 	struct mm_state *s; /* the new one */
 	const struct mm_state *old;
-	uint8_t *kept; /* of the old ones */
+	struct piece *v; /* in order; each pair of neighbours in the two lists gives one at the most */
+	size_t n;
 };
 
 static void keep_pair(void *arg, size_t i, size_t j)
 {
 	struct keep *k = arg;
-	const VmaEntry *v = k->s->mm->vmas[j];
+	const VmaEntry *x = k->old->mm->vmas[i], *y = k->s->mm->vmas[j];
+	uint64_t start = x->start > y->start ? x->start : y->start, end = x->end < y->end ? x->end : y->end;
 
-	if (k->old->at[i] != v->start)
+	if (k->old->at[i] != x->start)
 		return; /* the parent's stands elsewhere */
-	if (k->old->mm->vmas[i]->prot != v->prot && mprotect((void *)v->start, v->end - v->start, (int)v->prot))
+	if (x->prot != y->prot && mprotect((void *)start, end - start, (int)y->prot))
 		return;
-	k->kept[i] = 1;
-	k->s->at[j] = v->start;
+	k->v[k->n++] = (struct piece){ start, end, j };
+	k->s->at[j] = y->start;
 	k->s->inherited[j] = 1;
+}
+
+/* Unmap [@start, @end) together with neighbours, by one call: a range waits in @wait until one comes that does not touch it. */
+static int drop(uint64_t wait[2], uint64_t start, uint64_t end, struct cr_err *e)
+{
+	if (start == wait[1] && start != end) {
+		wait[1] = end;
+		return 0;
+	}
+	if (start == end && end)
+		return 0;
+	if (wait[1] > wait[0] && munmap((void *)wait[0], wait[1] - wait[0]))
+		return cr_err_set(e, CR_E_SYSTEM, errno, "address space", "munmap of the parent's mappings");
+	wait[0] = start;
+	wait[1] = end;
+	return 0;
+}
+
+/* All of the parent's that is no piece. */
+static int drop_rest(const struct keep *k, struct cr_err *e)
+{
+	const struct mm_state *old = k->old;
+	uint64_t wait[2] = { 0, 0 };
+	size_t p = 0;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < old->mm->n_vmas; i++) {
+		const VmaEntry *v = old->mm->vmas[i];
+		uint64_t at = old->at[i], end = at + (v->end - v->start);
+		bool in_place = at == v->start;
+
+		if (!at)
+			continue;
+		for (; !err && in_place && p < k->n && k->v[p].start < end; p++) {
+			err = drop(wait, at, k->v[p].start, e);
+			at = k->v[p].end;
+		}
+		if (!err)
+			err = drop(wait, at, end, e);
+	}
+	return err ? err : drop(wait, 0, 0, e);
+}
+
+/*
+ * What mapping @j has beside its pieces [@first, @last) is fresh.
+ * Return: its end; or the address where something of ours is in the way (what is below it is the mapping's).
+ */
+static uint64_t fill_between(const struct keep *k, size_t j, size_t first, size_t last)
+{
+	const VmaEntry *v = k->s->mm->vmas[j];
+	int flags = (int)v->flags & (MAP_PRIVATE | MM_DROPPABLE | MAP_GROWSDOWN | MAP_NORESERVE | MAP_STACK);
+	uint64_t at = v->start;
+
+	flags |= MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+	for (size_t p = first; p <= last; p++) {
+		uint64_t end = p < last ? k->v[p].start : v->end;
+
+		if (end > at && mmap((void *)at, end - at, (int)v->prot, flags, -1, 0) != (void *)at)
+			return at;
+		at = p < last ? k->v[p].end : end;
+	}
+	return v->end;
 }
 
 /* Take over what the parent left, unmap the rest. @old: the parent's state, copied by fork. */
 static int inherit(struct mm_state *s, const struct mm_state *old, struct cr_err *e)
 {
-	_cleanup_free_ uint8_t *kept = calloc(old->mm->n_vmas + 1, 1);
-	uint64_t from = 0, to = 0;
+	_cleanup_free_ struct piece *pieces = calloc(old->mm->n_vmas + s->mm->n_vmas + 1, sizeof(*pieces));
+	struct keep k = { s, old, pieces, 0 };
+	int err;
 
-	if (!kept)
+	if (!pieces)
 		return cr_err_nomem(e);
-	each_same(old->mm, s->mm, keep_pair, &(struct keep){ s, old, kept });
-	/* Neighbours go by one call. */
-	for (size_t i = 0; i <= old->mm->n_vmas; i++) {
-		const VmaEntry *v = i < old->mm->n_vmas ? old->mm->vmas[i] : NULL;
+	each_kin(old->mm, s->mm, keep_pair, &k);
+	err = drop_rest(&k, e);
+	for (size_t first = 0, last; !err && first < k.n; first = last) {
+		size_t j = k.v[first].j;
+		const VmaEntry *v = s->mm->vmas[j];
+		uint64_t done;
 
-		if (v && (kept[i] || !old->at[i]))
+		for (last = first; last < k.n && k.v[last].j == j; last++)
+			;
+		done = fill_between(&k, j, first, last);
+		if (done == v->end)
 			continue;
-		if (v && old->at[i] == to) {
-			to += v->end - v->start;
-			continue;
-		}
-		if (to > from && munmap((void *)from, to - from))
-			return cr_err_set(e, CR_E_SYSTEM, errno, "address space", "munmap of the parent's mappings");
-		if (v) {
-			from = old->at[i];
-			to = from + (v->end - v->start);
-		}
+		/* Begin it anew, elsewhere. */
+		if (done > v->start)
+			munmap((void *)v->start, done - v->start);
+		for (size_t p = first; p < last; p++)
+			if (k.v[p].start >= done)
+				munmap((void *)k.v[p].start, k.v[p].end - k.v[p].start);
+		log_debug("mapping %llx-%llx is not shared with the parent: no room", (unsigned long long)v->start,
+			  (unsigned long long)v->end);
+		s->at[j] = 0;
+		s->inherited[j] = 0;
 	}
-	return 0;
+	return err;
 }
 
 int mm_restore(struct rst *r, struct mm_state *s, const MmEntry *mm, pid_t pid, const struct mm_segs *segs,
