@@ -1,0 +1,271 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# crit: JSON and back, byte for byte, and what it says of things that are wrong.
+load ../lib
+
+CRIT=$BIN/crit
+FIXTURES=$SHARED/fixtures/criu-4.2
+
+requires_fixtures()
+{
+	[ -d "$FIXTURES" ] || skip "../shared is not there"
+}
+
+# Little-endian bytes of 32-bit words: a head, sizes.
+words()
+{
+	local w
+	for w; do
+		printf '%b' "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $((w & 255)) $((w >> 8 & 255)) $((w >> 16 & 255)) $((w >> 24 & 255)))"
+	done
+}
+
+# utsns image with the bytes of stdin as its only entry
+utsns()
+{
+	cat >"$T/entry"
+	words 0x54564319 0x54473203 "$(stat -c %s "$T/entry")"
+	cat "$T/entry"
+}
+
+refuse_json()
+{
+	run bash -c 'printf %s "$2" | "$1" encode -o "$3/out.img"' - "$CRIT" "$1" "$T"
+	[ "$status" = 1 ] || { echo "exit $status: $1"; return 1; }
+	[[ $output == *"$2"* ]] || { echo "$output"; return 1; }
+	[ ! -e "$T/out.img" ]
+}
+
+@test "decode --pretty prints what CRIU's crit prints, for every fixture" {
+	requires_fixtures
+	for json in "$FIXTURES"/*/decode/*.json; do
+		img=${json%/decode/*}/img/$(basename "$json" .json)
+		"$CRIT" decode --pretty -i "$img" -o "$T/out.json"
+		cmp "$T/out.json" "$json"
+	done
+}
+
+@test "decode and encode give back the same bytes, for every fixture, plain and pretty, in pipes and files" {
+	requires_fixtures
+	for json in "$FIXTURES"/*/decode/*.json; do
+		img=${json%/decode/*}/img/$(basename "$json" .json)
+		"$CRIT" encode -i "$json" -o "$T/out.img"
+		cmp "$T/out.img" "$img"
+		"$CRIT" decode <"$img" | "$CRIT" encode | cmp - "$img"
+	done
+}
+
+@test "plain decode is one line, as json.dump() writes it" {
+	requires_fixtures
+	for img in "$FIXTURES"/{files/img/files.img,tree/img/pstree.img,counter/img/seccomp.img}; do
+		"$CRIT" decode -i "$img" >"$T/plain"
+		[ "$(wc -l <"$T/plain")" = 1 ]
+		"$PYTHON" -c 'import json, sys; t = sys.stdin.read(); sys.exit(json.dumps(json.loads(t)) + "\n" != t)' <"$T/plain"
+		"$CRIT" decode -i "$img" -o "$T/file"
+		[ "$(wc -l <"$T/file")" = 0 ]
+	done
+}
+
+@test "integers up to 2^64-1 and below 0" {
+	json='{"magic": "MEMFD_INODE", "entries": [{"name": "n", "uid": 4294967295, "gid": 0, "size": 18446744073709551615, "shmid": 1, "seals": 0, "inode_id": 9223372036854775808}]}'
+	[ "$("$CRIT" encode <<<"$json" | "$CRIT" decode)" = "$json" ]
+	json='{"magic": "FILE_LOCKS", "entries": [{"flag": 1, "type": 1, "pid": -1, "fd": -2147483648, "start": -9223372036854775808, "len": 9223372036854775807}]}'
+	[ "$("$CRIT" encode <<<"$json" | "$CRIT" decode)" = "$json" ]
+	refuse_json "${json/-2147483648/-2147483649}" "entries[0].fd: -2147483649 is out of range"
+}
+
+@test "numbers are accepted as numbers, hex, decimal text and names" {
+	"$CRIT" encode -o "$T/a" <<<'{"magic": "VMAS", "entries": [{"start": 4096, "end": "0x2000", "pgoff": "7", "shmid": 0, "prot": 3, "flags": "MAP_PRIVATE | MAP_ANON", "status": "VMA_AREA_REGULAR|VMA_ANON_PRIVATE", "fd": -1}]}'
+	"$CRIT" encode -o "$T/b" <<<'{"magic": "VMAS", "entries": [{"start": "4096", "end": 8192, "pgoff": 7, "shmid": 0, "prot": "PROT_READ | PROT_WRITE", "flags": 34, "status": 513, "fd": "-1"}]}'
+	cmp "$T/a" "$T/b"
+	[ "$("$CRIT" show "$T/a" | grep -c '"MAP_PRIVATE | MAP_ANON"')" = 1 ]
+}
+
+@test "devices and addresses, both ways" {
+	"$CRIT" encode -o "$T/a" <<<'{"magic": "IRMAP_CACHE", "entries": [{"dev": "254:1048575", "inode": 1, "path": "/x"}]}'
+	"$CRIT" show "$T/a" | grep -q '"dev": "254:1048575"'
+	"$CRIT" decode <"$T/a" | grep -q "\"dev\": $(((0xfff00 << 12) | (254 << 8) | 0xff)),"
+	sk='{"magic": "INETSK", "entries": [{"id": 1, "ino": 2, "family": "INET", "type": "STREAM", "proto": "TCP", "state": "LISTEN", "src_port": 1, "dst_port": 0, "flags": "0x2", "backlog": 5, "src_addr": ["ADDR"], "fown": {"uid": 0, "euid": 0, "signum": 0, "pid_type": 0, "pid": 0}, "opts": {"so_sndbuf": 1, "so_rcvbuf": 1, "so_snd_tmo_sec": 0, "so_snd_tmo_usec": 0, "so_rcv_tmo_sec": 0, "so_rcv_tmo_usec": 0}}]}'
+	for address in 127.0.0.1 ::1 2001:db8::5; do
+		"$CRIT" encode -o "$T/b" <<<"${sk/ADDR/$address}"
+		"$CRIT" show "$T/b" | grep -q "\"$address\""
+		"$CRIT" decode <"$T/b" | "$CRIT" encode | cmp - "$T/b"
+	done
+	refuse_json "${sk/ADDR/127.0.0.256}" '"127.0.0.256" is no address'
+}
+
+@test "unknown fields survive" {
+	# nodename "a", domainname "b", field 77: varint 300; 78: "xyz"; 79: 64 bits
+	printf '\x0a\x01a\x12\x01b\xe8\x04\xac\x02\xf2\x04\x03xyz\xf9\x04abcdefgh' | utsns >"$T/a"
+	"$CRIT" decode -i "$T/a" -o "$T/json"
+	grep -q '"__unknown": \[{"number": 77, "wiretype": 0, "data": "rAI=\\n"}' "$T/json"
+	"$CRIT" encode -i "$T/json" | cmp - "$T/a"
+	"$CRIT" decode --pretty -i "$T/a" | "$CRIT" encode | cmp - "$T/a"
+	refuse_json "$(sed 's/rAI=/rKw=/' "$T/json")" "data is not of that wiretype"
+}
+
+@test "strings that are not UTF-8, with NUL, with surrogates survive" {
+	printf '\x0a\x0ca\xe4\x00\xc3\xa4\xed\xb2\x80\xf0\x9f\x98\x80\x12\x00' | head -c 14 >"$T/e"
+	printf '\x12\x04\x7f"\\\n' >>"$T/e"
+	utsns <"$T/e" >"$T/a"
+	"$CRIT" decode -i "$T/a" -o "$T/json"
+	grep -qF 'a\udce4\u0000\u00e4\udced\udcb2\udc80' "$T/json"
+	"$CRIT" encode -i "$T/json" | cmp - "$T/a"
+	LC_ALL=C grep -q '[^ -~]' "$T/json" && return 1
+	"$PYTHON" -c 'import json, sys; json.load(open(sys.argv[1]))' "$T/json"
+}
+
+@test "quoted-printable names of sockets" {
+	requires_fixtures
+	run "$CRIT" show "$FIXTURES/sockets/img/files.img"
+	[[ $output == *'"name": "=00fx-abstract"'* ]]
+}
+
+@test "segments with in_pagemaps: all of them are there, an empty extra" {
+	json='{"magic": "IPCNS_SHM", "entries": ['
+	one='{"desc": {"key": 1, "uid": 0, "gid": 0, "cuid": 0, "cgid": 0, "mode": 384, "id": 0}, "size": 20480, "in_pagemaps": true, "extra": ""}'
+	[ "$("$CRIT" encode <<<"$json$one, $one]}" | "$CRIT" decode)" = "$json$one, $one]}" ]
+	old='{"desc": {"key": 1, "uid": 0, "gid": 0, "cuid": 0, "cgid": 0, "mode": 384, "id": 0}, "size": 5, "extra": "YWJjZGU=\n"}'
+	[ "$("$CRIT" encode <<<"$json$old, $old]}" | "$CRIT" decode)" = "$json$old, $old]}" ]
+	"$CRIT" encode <<<"$json$old]}" >"$T/a"
+	[ "$(tail -c 8 "$T/a" | tr '\0' .)" = abcde... ]
+}
+
+@test "TCP streams, BPF maps, semaphores, messages" {
+	for json in \
+		'{"magic": "TCP_STREAM", "entries": [{"inq_len": 3, "inq_seq": 1, "outq_len": 2, "outq_seq": 1, "opt_mask": 7, "snd_wscale": 7, "mss_clamp": 1460, "extra": {"inq": "YWJj\n", "outq": "ZGU=\n"}}]}' \
+		'{"magic": "BPFMAP_DATA", "entries": [{"map_id": 1, "keys_bytes": 2, "values_bytes": 3, "count": 1, "extra": "YWJjZGU=\n"}]}' \
+		'{"magic": "IPCNS_SEM", "entries": [{"desc": {"key": 1, "uid": 0, "gid": 0, "cuid": 0, "cgid": 0, "mode": 1, "id": 0}, "nsems": 3, "extra": [1, 65535, 0]}]}' \
+		'{"magic": "IPCNS_MSG", "entries": [{"desc": {"key": 1, "uid": 0, "gid": 0, "cuid": 0, "cgid": 0, "mode": 1, "id": 0}, "qbytes": 9, "qnum": 2, "extra": [{"mtype": 1, "msize": 2}, "YWI=\n", {"mtype": 2, "msize": 0}, ""]}]}'; do
+		"$CRIT" encode <<<"$json" >"$T/a"
+		[ "$("$CRIT" decode <"$T/a")" = "$json" ]
+		[ "$("$CRIT" info "$T/a" | tr -dc 0-9)" = 1 ]
+		run "$CRIT" show --nopl "$T/a"
+		[ "$status" = 0 ]
+	done
+	refuse_json '{"magic": "IPCNS_SEM", "entries": [{"desc": {"key": 1, "uid": 0, "gid": 0, "cuid": 0, "cgid": 0, "mode": 1, "id": 0}, "nsems": 3, "extra": [1, 65536, 0]}]}' 65535
+}
+
+@test "info counts entries, not payloads" {
+	requires_fixtures
+	[ "$("$CRIT" info "$FIXTURES/sockets/img/sk-queues.img")" = "$(printf '{\n    "magic": "SK_QUEUES",\n    "count": 4\n}')" ]
+	[ "$("$CRIT" info "$FIXTURES/files/img/ghost-file-2.img" | tr -dc 0-9)" = 3 ]
+	[ "$("$CRIT" info "$FIXTURES/files/img/pagemap-shmem-86335.img" | tr -dc 0-9)" = 1 ]
+	[ "$("$CRIT" info "$FIXTURES/namespaces/img/ipcns-msg-11.img" | tr -dc 0-9)" = 1 ]
+}
+
+@test "show --nopl: sizes" {
+	requires_fixtures
+	run "$CRIT" show --nopl "$FIXTURES/files/img/ghost-file-2.img"
+	[[ $output == *'"extra": "... <4KB>"'* ]]
+	run bash -c '"$1" decode --nopl <"$2"' - "$CRIT" "$FIXTURES/tree/img/pipes-data.img"
+	[[ $output == *'"extra": "... <4KB>"'* ]]
+}
+
+@test "show DIR and x" {
+	requires_fixtures
+	run "$CRIT" show "$FIXTURES/tree/img"
+	[[ $output == *"4 tasks, 4 threads, 19 descriptors, 15 open files, 39 mappings, 48 pages"* ]]
+	[[ $output == *zombie*fx-tree-z* ]]
+	run "$CRIT" x "$FIXTURES/tree/img" ps
+	[ "${lines[0]}" = "    PID   PGID    SID   COMM" ]
+	[ "${lines[2]}" = "  24031  24031  24030       fx-tree-b" ]
+	run "$CRIT" x "$FIXTURES/files/img" fds
+	[[ $output == *"1: /tmp/criu-fixture/files/out.txt"*"pipe[7519097]"*"EVENTPOLL.14"*"cwd: /tmp/criu-fixture/files"* ]]
+	run "$CRIT" x "$FIXTURES/counter/img" mems
+	[[ $output == *"exe /tmp/criu-fixture/counter/prog"*"[vdso]"* ]]
+	run "$CRIT" x "$FIXTURES/counter/img" rss
+	[[ $output == *"401000        1 pages"* ]]
+	run "$CRIT" x "$FIXTURES/sockets/img" sk
+	[[ $output == *"INET STREAM TCP LISTEN 127.0.0.1:24681"* ]]
+}
+
+@test "JSON that is wrong: exit 1, where it is, and no file" {
+	refuse_json '{"magic": "PSTREE",
+"entries": [{"pid": 1,, "ppid": 0}]}' "line 2, near column 23"
+	refuse_json '{"magic": "PSTREE", "entries": [{"pid": 1, "ppid": 0, "pgid": 1' "premature EOF"
+	refuse_json '' "premature EOF"
+	refuse_json '{"magic": "PSTREE", "entries": []} {}' "trailing garbage"
+	refuse_json '{"magic": "PSTREE", "entries": [{"pid": 1, "ppid": 0, "pgid": 1}]}' 'lacks "sid"'
+	refuse_json '{"magic": "PSTREE", "entries": [{"pid": 1, "pid": 1, "ppid": 0, "pgid": 1, "sid": 1}]}' '"pid" stands twice'
+	refuse_json '{"magic": "PSTREE", "entries": [{"pit": 1}]}' 'has no field "pit"'
+	refuse_json '{"magic": "PSTREE", "entries": [{"pid": 1.5, "ppid": 0, "pgid": 1, "sid": 1}]}' 'entries[0].pid: "1.5" is no value'
+	refuse_json '{"magic": "PSTREE", "entries": [{"pid": null, "ppid": 0, "pgid": 1, "sid": 1}]}' 'is null'
+	refuse_json '{"magic": "NOTHING", "entries": []}' 'no image has the magic "NOTHING"'
+	refuse_json '{"entries": [], "magic": "PSTREE"}' '"entries" stands before "magic"'
+	refuse_json '{"magic": "PIPES_DATA", "entries": [{"pipe_id": 1, "bytes": 5, "extra": "QQ=="}]}' "has 1 bytes, but the entry says 5"
+	refuse_json '{"magic": "PIPES_DATA", "entries": [{"pipe_id": 1, "bytes": 5}]}' "has 0 bytes, but the entry says 5"
+	refuse_json '{"magic": "PIPES_DATA", "entries": [{"pipe_id": 1, "bytes": 5, "extra": "Q-=="}]}' "is not base64"
+	refuse_json '{"magic": "UTSNS", "entries": [{"nodename": "a", "domainname": "b"}, {"nodename": "a", "domainname": "b"}]}' "one too many"
+}
+
+@test "a failed encode leaves the old file, and its mode is kept by one that works" {
+	echo old >"$T/img.img"
+	chmod 640 "$T/img.img"
+	run "$CRIT" encode -i /dev/null -o "$T/img.img"
+	[ "$status" = 1 ]
+	[ "$(cat "$T/img.img")" = old ]
+	[ "$(find "$T" -name 'img.img*' | wc -l)" = 1 ]
+	"$CRIT" encode -o "$T/img.img" <<<'{"magic": "PSTREE", "entries": []}'
+	[ "$(stat -c %a "$T/img.img")" = 640 ]
+	"$CRIT" encode -o "$T/new.img" <<<'{"magic": "PSTREE", "entries": []}'
+	[ "$(stat -c %a "$T/new.img")" = 600 ]
+}
+
+@test "images that are wrong: exit 1, and which entry" {
+	printf 'hello world' >"$T/a"
+	run "$CRIT" decode -i "$T/a"
+	[ "$status" = 1 ]
+	[[ $output == *"unknown magic 0x6c6c6568"*"raw data"* ]]
+	: | utsns | head -c 10 >"$T/a"
+	run "$CRIT" decode -i "$T/a"
+	[ "$status" = 1 ]
+	[[ $output == *"image-truncated"* ]]
+	printf '\x0a\x7fab' | utsns >"$T/a"
+	run "$CRIT" info "$T/a"
+	[ "$status" = 0 ]
+	run "$CRIT" decode -i "$T/a" -o "$T/b"
+	[ "$status" = 1 ]
+	[[ $output == *"entry 0: is not a utsns_entry"* ]]
+	[ ! -e "$T/b" ]
+	run "$CRIT" x "$T" ps
+	[ "$status" = 1 ]
+	[[ $output == *"no pstree.img"* ]]
+}
+
+@test "what no restore would take is decoded, and encoded again with --lenient" {
+	printf '\x0a\x01a' | utsns >"$T/a" # no domainname
+	"$CRIT" decode -i "$T/a" -o "$T/json"
+	run "$CRIT" encode -i "$T/json" -o "$T/b"
+	[ "$status" = 1 ]
+	"$CRIT" encode --lenient -i "$T/json" | cmp - "$T/a"
+}
+
+@test "large payloads pass through" {
+	head -c 3000000 /dev/urandom >"$T/data"
+	{
+		words 0x54564319 0x56453709 7
+		printf '\x08\x05\x10\xc0\x8d\xb7\x01' # pipe 5, 3000000 bytes
+		cat "$T/data"
+	} >"$T/a"
+	"$CRIT" decode <"$T/a" | "$CRIT" encode | cmp - "$T/a"
+	"$CRIT" decode --pretty -i "$T/a" -o "$T/json"
+	"$CRIT" encode -i "$T/json" -o "$T/b"
+	cmp "$T/a" "$T/b"
+}
+
+@test "usage: exit 2; --help and --version: 0; man page and completion know the verbs and options" {
+	for args in "" bogus "decode --bogus" "decode file" "encode x" info "info a b" show "x dir" "x dir bogus"; do
+		# shellcheck disable=SC2086
+		run "$CRIT" $args
+		[ "$status" = 2 ] || { echo "$status: $args"; return 1; }
+	done
+	run "$CRIT" --version
+	[ "$status" = 0 ]
+	run "$CRIT" --help
+	[ "$status" = 0 ]
+	for word in $(grep -o -- '--[a-z]*\|crit [a-z]\+ ' <<<"$output" | sed 's/^crit //' | sort -u); do
+		grep -q -- "$word" "$TOP/tools/crit/crit.bash" || { echo "completion: $word"; return 1; }
+		sed 's/\\-/-/g' "$TOP/tools/crit/crit.1" | grep -q -- "$word" || { echo "man: $word"; return 1; }
+	done
+}

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# bash completion of crit. test/stage/crit.bats compares it with crit --help.
+_crit()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]-} words=''
+
+	case $COMP_CWORD:$verb in
+	1:*) words='decode encode info show x --help --version' ;;
+	*:decode) words='-i --in --input -o --out --output --pretty --nopl' ;;
+	*:encode) words='-i --in --input -o --out --output --lenient' ;;
+	*:show) words='--nopl' ;;
+	3:x) words='ps fds mems rss sk' ;;
+	esac
+	if [ "$verb" = x ] && [ "$COMP_CWORD" = 2 ]; then
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+	elif [[ $COMP_CWORD != 1 && $verb != x && $cur != -* || $prev == -[io] ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+	else
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	fi
+}
+complete -F _crit crit
