@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "trace/code.h"
 #include "trace/frame.h"
 #include "trace/look.h"
+#include "trace/remote.h"
 #include "trace/trace.h"
 
 static void test_find(void)
@@ -93,10 +95,78 @@ static void test_frame(void)
 	waitpid(pid, NULL, 0);
 }
 
+/* ---- a stack with no room ---- */
+
+static uint64_t stack_start(void)
+{
+	char line[256];
+	uint64_t start = 0;
+	FILE *f = fopen("/proc/self/maps", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, "[stack]"))
+			sscanf(line, "%lx", &start);
+	if (f)
+		fclose(f);
+	return start;
+}
+
+static __attribute__((noinline)) void deep(uint64_t start, unsigned *depth)
+{
+	volatile char here[512];
+
+	memset((char *)here, 0x5a, sizeof(here));
+	if ((uint64_t)(uintptr_t)here - start > 1500)
+		deep(start, depth);
+	else
+		while (!*depth)
+			pause();
+	if (here[5] != 0x5a)
+		_exit(1);
+}
+
+/* Down to the end of what is mapped: the stack must grow for the frame. */
+static void test_deep(void)
+{
+	struct remote_call call = { .nr = SYS_getpid };
+	struct remote_proc p = { 0 };
+	struct remote_thread t = { 0 };
+	struct remote_batch b = { .p = &p, .t = &t };
+	unsigned zero = 0;
+	pid_t pid = fork();
+
+	if (!pid)
+		deep(stack_start(), &zero);
+	usleep(10000);
+	p.pid = t.tid = pid;
+	ok(!trace_seize(pid, 0) && !trace_stop(pid) && !remote_load(&t), "a child stands, deep in its stack");
+	ok(!remote_look(&p, t.home.rsp) && p.stack && t.home.rsp - p.stack < 4096, "less than a page is left");
+	p.low_sp = t.home.rsp;
+	remote_map(&b, 1);
+	ok(!b.err && p.map, "our area is mapped (%d)", b.err);
+	b.calls = &call;
+	b.n = 1;
+	remote_run(&b, 1);
+	ok(!b.err && call.ret == pid, "a call is made");
+	remote_unmap(&b, 1);
+	ok(!b.err && !p.map, "our area is unmapped");
+	trace_detach(pid, 0);
+	usleep(10000);
+	ok(waitpid(pid, NULL, WNOHANG) == 0, "it lives");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 int main(void)
 {
+	sigset_t chld;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL); /* as in the holder */
 	test_find();
 	test_lost_nr();
 	test_frame();
+	test_deep();
 	return tap_done();
 }

@@ -46,10 +46,12 @@
 
 enum {
 	PAGE = 4096,
-	STUB_AT = 512,	       /* in the page of code */
-	STACK_ROOM = 16384,    /* between our frame and any stack pointer */
-	CALLS_AT = 16384,      /* in a slot, behind the frame */
-	MAP_BELOW = 100 << 20, /* the area, below the stack */
+	STUB_AT = 512,	    /* in the page of code */
+	STACK_ROOM = 16384, /* between our frame and any stack pointer */
+	RED_ZONE = 256,
+	STACK_FRESH = 160 << 10, /* no larger than execve(2) made it */
+	CALLS_AT = 16384,	 /* in a slot, behind the frame */
+	MAP_BELOW = 100 << 20,	 /* the area, below the stack */
 };
 
 _Static_assert(REMOTE_CALLS_MAX * sizeof(struct remote_call) <= REMOTE_SLOT_SIZE - CALLS_AT, "calls fit in a slot");
@@ -465,13 +467,29 @@ static int unpoke(struct remote_proc *p)
 	return mem_write_code(p->pid, p->entry, p->old, code_stub_end - code_stub);
 }
 
-/* Where the frame of a first or last call lies: far below every stack pointer, or nowhere. */
-static uint64_t frame_in_stack(const struct remote_proc *p)
+/*
+ * Where the frame of a first or last call lies: at the low end of [stack], far below every stack pointer. Where there is no
+ * room (deep recursion), or the stack has grown and nobody stands in it (a coroutine that was switched away may have its
+ * data there), the stack is made to grow: a write through /proc/PID/mem does that as an access of the task would.
+ */
+static uint64_t frame_in_stack(struct remote_proc *p)
 {
-	uint64_t at = (p->stack + FRAME_ALIGN - 1) & ~(uint64_t)(FRAME_ALIGN - 1);
-	uint64_t top = p->low_sp ? p->low_sp : p->stack_end;
+	uint64_t top = p->low_sp ? p->low_sp : p->stack_end, at = (p->stack + FRAME_ALIGN - 1) & -(uint64_t)FRAME_ALIGN;
+	bool grown = p->stack_end - p->stack > STACK_FRESH, zero[8] = { 0 };
 
-	return p->stack && top - p->stack >= FRAME_MAX + STACK_ROOM ? at : 0;
+	if (!p->stack)
+		return 0;
+	if (top - p->stack >= FRAME_MAX + STACK_ROOM && (p->low_sp || !grown))
+		return at;
+	if (!p->low_sp)
+		top = p->stack;
+	at = (top - RED_ZONE - FRAME_MAX) & -(uint64_t)FRAME_ALIGN;
+	if (at >= p->stack)
+		return at;
+	if (mem_write_code(p->pid, at, zero, sizeof(zero)))
+		return 0;
+	p->stack = at & -(uint64_t)PAGE;
+	return at;
 }
 
 static void start_outside(struct remote_batch *b)
