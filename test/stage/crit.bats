@@ -194,7 +194,7 @@ refuse_json()
 	refuse_json '{"magic": "NOTHING", "entries": []}' 'no image has the magic "NOTHING"'
 	refuse_json '{"entries": [], "magic": "PSTREE"}' '"entries" stands before "magic"'
 	refuse_json '{"magic": "PIPES_DATA", "entries": [{"pipe_id": 1, "bytes": 5, "extra": "QQ=="}]}' "has 1 bytes, but the entry says 5"
-	refuse_json '{"magic": "PIPES_DATA", "entries": [{"pipe_id": 1, "bytes": 5}]}' "has 0 bytes, but the entry says 5"
+	refuse_json '{"magic": "PIPES_DATA", "entries": [{"pipe_id": 1, "bytes": 5}]}' 'lacks its "extra"'
 	refuse_json '{"magic": "PIPES_DATA", "entries": [{"pipe_id": 1, "bytes": 5, "extra": "Q-=="}]}' "is not base64"
 	refuse_json '{"magic": "UTSNS", "entries": [{"nodename": "a", "domainname": "b"}, {"nodename": "a", "domainname": "b"}]}' "one too many"
 }
