@@ -20,7 +20,7 @@
 #include "restart.h"
 #include "trace/trace.h"
 
-enum { KILL_WAIT_MS = 10000, REAP_WAIT_MS = 3, UNMAP_STEP = 8 };
+enum { KILL_WAIT_MS = 10000, REAP_WAIT_MS = 3, UNMAP_STEP = 64 };
 
 static bool stands(const struct hthread *t)
 {

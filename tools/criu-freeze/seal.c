@@ -26,7 +26,7 @@
 #include "core.pb-c.h"
 #include "inventory.pb-c.h"
 
-enum { LOCK_METHOD_SKIP = 2, ROOT_CG_SET = 1, IDS_MAX = 4096 };
+enum { LOCK_METHOD_SKIP = 2, ROOT_CG_SET = 1, IDS_MAX = 4096, FSYNC_MAX = 64 };
 
 static const char *const stages[] = { "criu-freeze", "criu-collect", "criu-parasite", "criu-pages" };
 
@@ -127,11 +127,22 @@ static int seal_file(int img, const char *name, bool sync, bool checksum_pages, 
 	return 0;
 }
 
-/* Begin to write all files out, so that the fsync of the first commits them in one transaction of the journal. */
-static void start_writeback(int img, DIR *d)
+/*
+ * Few files: begin to write all out, so that the fsync of the first commits them in one transaction of the journal, then
+ * fsync each. Many files: an fsync costs 0.1 ms even when nothing is left to do (measured on ext4: 700 files 77 ms), so
+ * the whole file system is synced at once, at the risk of waiting for what others wrote.
+ * Return: 1: all is durable; 0: fsync each; -errno.
+ */
+static int start_sync(int img, DIR *d)
 {
 	struct dirent *de;
+	unsigned n = 0;
 
+	while ((de = readdir(d)))
+		n += is_listed(de->d_name);
+	rewinddir(d);
+	if (n > FSYNC_MAX)
+		return syncfs(img) ? -errno : 1;
 	while ((de = readdir(d))) {
 		_cleanup_close_ int fd = -1;
 
@@ -141,6 +152,7 @@ static void start_writeback(int img, DIR *d)
 			sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	}
 	rewinddir(d);
+	return 0;
 }
 
 static int seal_files(int img, bool sync, bool checksum_pages, json_t *files, struct cr_err *e)
@@ -153,8 +165,10 @@ static int seal_files(int img, bool sync, bool checksum_pages, json_t *files, st
 		fd_close(fd);
 		return cr_err_set(e, CR_E_DIR_MISSING, errno, "images directory", "cannot list it");
 	}
-	if (sync)
-		start_writeback(img, d);
+	ret = sync ? start_sync(img, d) : 0;
+	if (ret > 0)
+		sync = false;
+	ret = ret < 0 ? cr_err_set(e, CR_E_SYSTEM, -ret, "images directory", "cannot make it durable") : 0;
 	while (!ret && (de = readdir(d)))
 		if (is_listed(de->d_name))
 			ret = seal_file(img, de->d_name, sync, checksum_pages, files, e);

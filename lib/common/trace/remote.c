@@ -51,6 +51,7 @@ enum {
 	RED_ZONE = 256,
 	STACK_FRESH = 160 << 10, /* no larger than execve(2) made it */
 	CALLS_AT = 16384,	 /* in a slot, behind the frame */
+	MAP_STEP = 32,		 /* address spaces at a time */
 	MAP_BELOW = 100 << 20,	 /* the area, below the stack */
 };
 
@@ -528,10 +529,10 @@ static int write_code(struct remote_proc *p)
 
 void remote_map(struct remote_batch *b, size_t n)
 {
-	struct remote_call calls[8];
+	struct remote_call calls[MAP_STEP];
 
-	for (size_t at = 0; at < n; at += 8) {
-		size_t step_n = n - at < 8 ? n - at : 8;
+	for (size_t at = 0; at < n; at += MAP_STEP) {
+		size_t step_n = n - at < MAP_STEP ? n - at : MAP_STEP;
 
 		for (size_t i = 0; i < step_n; i++) {
 			struct remote_batch *m = &b[at + i];
@@ -563,10 +564,10 @@ void remote_map(struct remote_batch *b, size_t n)
 
 void remote_unmap(struct remote_batch *b, size_t n)
 {
-	struct remote_call calls[8];
+	struct remote_call calls[MAP_STEP];
 
-	for (size_t at = 0; at < n; at += 8) {
-		size_t step_n = n - at < 8 ? n - at : 8;
+	for (size_t at = 0; at < n; at += MAP_STEP) {
+		size_t step_n = n - at < MAP_STEP ? n - at : MAP_STEP;
 
 		for (size_t i = 0; i < step_n; i++) {
 			struct remote_batch *m = &b[at + i];
