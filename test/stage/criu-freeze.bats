@@ -109,7 +109,24 @@ ctypes.CDLL(None).syscall(60, 0)'
 	wait_for 5 grep -q '^State:.*Z' "/proc/$PID/status"
 	run freeze
 	[ "$status" = 1 ]
-	grep -qE '\[(leader-dead|no-such-task)\]' "$WORK/dump.log"
+	grep -q '\[leader-dead\]' "$WORK/dump.log"
+	kill -KILL "$PID"
+	rm -rf "$DIR"
+	# The same below a root that lives.
+	start_program "$PYTHON" -c 'import ctypes, os, threading, time
+if os.fork() == 0:
+    threading.Thread(target=lambda: time.sleep(1000)).start()
+    ctypes.CDLL(None).syscall(60, 0)
+time.sleep(1000)'
+	wait_for 5 grep -q . "/proc/$PID/task/$PID/children"
+	child=$(cat "/proc/$PID/task/$PID/children")
+	wait_for 5 grep -q '^State:.*Z' "/proc/${child% }/status"
+	unharmed_begin
+	run freeze
+	[ "$status" = 1 ]
+	grep -q "task ${child% }.*\[leader-dead\]" "$WORK/dump.log"
+	unharmed_end
+	kill -KILL "${child% }"
 }
 
 @test "a task that is stopped by SIGSTOP stays so, and SIGCONT wakes it" {

@@ -72,6 +72,8 @@ static int check_root(const struct cr_opts *o, struct cr_err *e)
 	snprintf(object, sizeof(object), "task %d (%.15s)", pid, st.comm);
 	if (st.flags & PROC_PF_KTHREAD)
 		return cr_err_set(e, CR_E_KERNEL_THREAD, 0, object, "it is a kernel thread");
+	if (st.state == 'Z' && st.num_threads > 1)
+		return cr_err_set(e, CR_E_THREAD_LEADER_DEAD, 0, object, "it has exited, but threads of it live on");
 	if (st.state == 'Z' || st.state == 'X')
 		return cr_err_set(e, CR_E_NO_TASK, 0, object, "it has exited and waits for its parent");
 	err = check_self(pid, e);
