@@ -62,7 +62,8 @@ void timer_emit(struct rst_prog *p, const TaskCoreEntry *tc)
 	itimer(p, ITIMER_REAL, t->real);
 	itimer(p, ITIMER_VIRTUAL, t->virt);
 	itimer(p, ITIMER_PROF, t->prof);
-	/* The kernel counts on from the last id that it gave: make the highest last. Ids are unique (image validator). */
+	/* The kernel counts on from the last id that it gave: make the highest last. Ids are unique (image validator).
+	 */
 	for (size_t done = 0; done < t->n_posix; done++) {
 		const PosixTimerEntry *next = NULL;
 

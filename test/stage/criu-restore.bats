@@ -1,0 +1,200 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# criu-restore by itself: the plan, its options, and that nothing is left of a restore that fails or is killed.
+load ../lib
+
+# A dump of a small tree, whose processes are gone and reaped.
+dumped()
+{
+	start_victim "${1:-tree}"
+	PIDS=$(tree_of "$PID")
+	dump
+	# shellcheck disable=SC2086
+	wait_for 10 gone $PIDS
+}
+
+R()
+{
+	"$BIN/criu-restore" -D "$IMG" -W "$WORK" -o restore.log "$LOG_LEVEL" "$@" 3>&-
+}
+
+# In the background; $! is the tool itself.
+R_background()
+{
+	"$BIN/criu-restore" -D "$IMG" -W "$WORK" -o restore.log "$LOG_LEVEL" "$@" 3>&- &
+}
+
+nothing_left()
+{
+	# shellcheck disable=SC2086
+	wait_for 5 gone $PIDS || { ps -o pid,ppid,stat,comm -p "$(echo $PIDS | tr ' ' ,)"; fail "processes are left"; }
+	[ ! -e "$WORK/criu-restore.journal" ] || fail "the journal is left"
+}
+
+json()
+{
+	"$PYTHON" -c 'import json,sys; d=json.load(open(sys.argv[1])); print(eval(sys.argv[2], {"d": d}))' "$@"
+}
+
+@test "criu-restore: --plan tells who makes whom, as text and as JSON, and makes nothing" {
+	dumped
+	R -o - --plan >"$T/plan"
+	grep -q "^$PID live" "$T/plan"
+	grep -q "makes [0-9]* by fork" "$T/plan"
+	R -o - -v0 --plan --json >"$T/plan.json"
+	[ "$(json "$T/plan.json" 'd["tasks"][0]["pid"]')" = "$PID" ]
+	[ "$(json "$T/plan.json" 'len(d["tasks"]) >= d["processes"]')" = True ]
+	nothing_left
+}
+
+@test "criu-restore: pid file, stats-restore, restore.json; the images are not touched" {
+	dumped
+	find "$IMG" -type f -exec sha256sum {} + | sort >"$T/before"
+	R -d --pidfile root.pid --display-stats >"$T/stats"
+	[ "$(cat "$WORK/root.pid")" = "$PID" ]
+	[ "$(stat -c %s "$WORK/root.pid")" = ${#PID} ]
+	grep -q '^Pages restored: [1-9]' "$T/stats"
+	"$BIN/crit" decode -i "$WORK/stats-restore" >"$T/stats.json"
+	[ "$(json "$T/stats.json" 'all(k in d["entries"][0]["restore"] for k in ("pages_compared", "pages_skipped_cow", "forking_time", "restore_time"))')" = True ]
+	[ "$(json "$WORK/restore.json" 'd["state"], d["pid"]')" = "('done', $PID)" ]
+	grep -q 'Restore finished successfully. Tasks resumed.' "$WORK/restore.log"
+	find "$IMG" -type f -exec sha256sum {} + | sort >"$T/after"
+	diff "$T/before" "$T/after"
+	victim_finish
+}
+
+@test "criu-restore: an old pid file is not overwritten, and nothing is left" {
+	dumped
+	echo old >"$WORK/root.pid"
+	run R -d --pidfile root.pid
+	[ "$status" = 111 ]
+	[ "$(cat "$WORK/root.pid")" = old ]
+	nothing_left
+}
+
+@test "criu-restore: --leave-stopped, --restore-sibling" {
+	dumped eventfd
+	R -d -s
+	grep -q '^State:.T' "/proc/$PID/status"
+	# shellcheck disable=SC2046
+	kill -CONT $(tree_of "$PID")
+	wait_for 5 runs "$PID"
+	victim_finish
+	rm -f "$DIR/go"
+	# A second time, from the same images, beside us: the shell between is the parent.
+	# shellcheck disable=SC2086
+	wait_for 10 gone $PIDS
+	bash -c '"$0" "$@"; echo $$ >'"$T/parent; sed -n 's/^PPid:.//p' /proc/$PID/status >$T/ppid; kill -9 $PID; wait" \
+		"$BIN/criu-restore" -D "$IMG" -W "$WORK" -o restore.log -d -S 3>&-
+	[ "$(cat "$T/ppid")" = "$(cat "$T/parent")" ]
+}
+
+@test "criu-restore: waits for the root task without -d; --exec-cmd runs a command as its parent" {
+	dumped eventfd
+	R_background
+	wait_for 10 grep -q 'Tasks resumed' "$WORK/restore.log"
+	[ "$(sed -n 's/^PPid:.//p' "/proc/$PID/status")" = $! ]
+	: >"$DIR/go"
+	wait $!
+	gone "$PID"
+	rm "$DIR/go"
+	# shellcheck disable=SC2086
+	wait_for 10 gone $PIDS
+	run R --exec-cmd -- sh -c "test \$(sed -n 's/^PPid:.//p' /proc/$PID/status) = \$\$ && kill -9 $PID; exit 7"
+	[ "$status" = 7 ]
+	# shellcheck disable=SC2086
+	kill -9 $PIDS 2>/dev/null || :
+}
+
+@test "criu-restore: action scripts run in order; one that fails aborts the restore" {
+	dumped
+	cat >"$T/script" <<-EOF
+		#!/bin/sh
+		echo "\$CRTOOLS_SCRIPT_ACTION \${CRTOOLS_INIT_PID:-0}" >>$T/actions
+		[ "\$CRTOOLS_SCRIPT_ACTION" != "$(: x)\$(cat $T/fail 2>/dev/null)" ]
+	EOF
+	chmod +x "$T/script"
+	for action in pre-restore setup-namespaces post-restore; do
+		echo $action >"$T/fail"
+		run R -d --action-script "$T/script"
+		[ "$status" = 1 ]
+		grep -q '\[action-script\]' "$WORK/restore.log"
+		[ "$(json "$WORK/restore.json" 'd["error"]["code"]')" = action-script ]
+		nothing_left
+	done
+	rm "$T/fail" "$T/actions"
+	R -d --action-script "$T/script"
+	printf '%s\n' 'pre-restore 0' "setup-namespaces $PID" "post-setup-namespaces $PID" "post-restore $PID" "pre-resume $PID" \
+		"post-resume $PID" | diff - "$T/actions"
+	victim_finish
+}
+
+@test "criu-restore: a pid that is taken: its holder is named" {
+	dumped
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		echo $((PID - 1)) >/proc/sys/kernel/ns_last_pid
+		sleep 100 3>&- &
+		[ $! = "$PID" ] && break
+		kill $!
+	done
+	[ $! = "$PID" ] || skip "pid $PID is not to be had"
+	run R -d
+	kill $!
+	[ "$status" = 1 ]
+	grep -q "pid $PID: it is in use by sleep.*\[pid-taken\]" "$WORK/restore.log"
+}
+
+@test "criu-restore: broken images: nothing is left, the error names the image" {
+	dumped
+	good=$IMG
+	pages=$(cd "$IMG" && stat -c '%s %n' pages-*.img | sort -n | tail -n 1 | cut -d' ' -f2)
+	for broken in "$pages" "mm-$PID.img" "core-$PID.img" pstree.img files.img; do
+		IMG=$T/broken
+		rm -rf "$IMG"
+		cp -r "$good" "$IMG"
+		rm -f "$IMG/manifest.json"
+		truncate -s $(($(stat -c %s "$IMG/$broken") / 2)) "$IMG/$broken"
+		run R -d
+		[ "$status" = 2 ] || { tail "$WORK/restore.log"; fail "$broken: exit status $status"; }
+		grep -q "Error.*$broken" "$WORK/restore.log" || { tail "$WORK/restore.log"; fail "$broken is not named"; }
+		[ "$(json "$WORK/restore.json" 'd["state"]')" = failed ]
+		nothing_left
+	done
+	IMG=$good
+	R -d
+	victim_finish
+}
+
+@test "criu-restore: killed at any moment, nothing is left" {
+	dumped
+	complete=0
+	for i in $(seq 1 30); do
+		rm -f "$WORK/restore.log"
+		R_background -d
+		sleep "0.00$((i % 9))$((i % 7))"
+		kill -KILL $! 2>/dev/null || :
+		wait $! 2>/dev/null || :
+		if grep -q 'letting go' "$WORK/restore.log" 2>/dev/null; then
+			# It was over, or in its very last step: at most the whole tree runs.
+			complete=$((complete + 1))
+			# shellcheck disable=SC2086
+			kill -KILL $PIDS 2>/dev/null || :
+		fi
+		nothing_left
+	done
+	echo "# $complete of 30 were complete"
+	R -d
+	# shellcheck disable=SC2086
+	for pid in $PIDS; do
+		[ -d "/proc/$pid" ] || fail "process $pid is missing"
+	done
+}
+
+@test "criu-restore: a dump that was not sealed, a directory without one" {
+	dumped
+	rm "$IMG/inventory.img"
+	run R -d
+	[ "$status" = 2 ]
+	EXIT=2 refused no-checkpoint "$BIN/criu-restore" -D "$T" -W "$WORK" -d
+	nothing_left
+}
