@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,27 @@ static void forward(int sig)
 	errno = saved;
 }
 
+/* For people: what was left. Return: false for what is ending already (no command line). */
+static bool tell(int pid)
+{
+	char path[64], text[256] = "";
+	FILE *f;
+	size_t n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	f = fopen(path, "re");
+	if (f) {
+		n = fread(text, 1, sizeof(text) - 1, f);
+		fclose(f);
+	}
+	for (size_t i = 0; i + 1 < n; i++)
+		if (!text[i])
+			text[i] = ' ';
+	if (n)
+		fprintf(stderr, "reaper: left: %d %s\n", pid, text);
+	return n > 0;
+}
+
 /* SIGKILL to every child; their own children become ours. Return: how many there were. */
 static int kill_children(void)
 {
@@ -31,7 +53,9 @@ static int kill_children(void)
 	int pid, n = 0;
 
 	while (f && fscanf(f, "%d", &pid) == 1) {
-		if (!kill(pid, SIGKILL))
+		bool counts = tell(pid);
+
+		if (!kill(pid, SIGKILL) && counts)
 			n++;
 	}
 	if (f)
