@@ -78,7 +78,13 @@ static void lists(void)
 	   "a list");
 	ok(!PARSE("--manage-cgroups", "soft") && !strcmp(o.manage_cgroups, "") && o.nr_words == 1,
 	   "an optional value is glued");
-	ok(!PARSE("--manage-cgroups=full") && !strcmp(o.manage_cgroups, "full"), "and given");
+	ok(!PARSE("--manage-cgroups=ignore") && !strcmp(o.manage_cgroups, "ignore"), "and given");
+	ok(PARSE("--manage-cgroups=strict") < 0 && e.code == CR_E_OPTION_UNSUPPORTED &&
+		   strstr(e.reason, "--manage-cgroups=strict is not supported yet"),
+	   "a value that comes later");
+	ok(PARSE("--manage-cgroups=bogus") < 0 && e.code == CR_E_USAGE && strstr(e.reason, "bogus"),
+	   "a value that is none");
+	ok(PARSE("--file-validation", "size") < 0 && !PARSE("--file-validation", "filesize"), "words are whole words");
 	ok(!PARSE("--no-manage-cgroups") || e.code == CR_E_USAGE, "--no-manage-cgroups does not crash");
 }
 

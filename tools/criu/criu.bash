@@ -5,10 +5,9 @@ _criu()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=''
 	local options="--tree --images-dir --work-dir --log-file --verbosity --log-pid --config --no-default-config --pidfile
 		--display-stats --action-script --leave-running --leave-stopped --shell-job --timeout --restore-detached
-		--restore-sibling --exec-cmd --manage-cgroups --file-validation --skip-file-rwx-check --evasive-devices
-		--allow-uprobes --close --unprivileged --network-lock --version --help --wait --expect --lease --hold-time
+		--restore-sibling --exec-cmd --manage-cgroups --file-validation --skip-file-rwx-check --allow-uprobes --close --network-lock --version --help --wait --expect --lease --hold-time
 		--force --no-sync --checksum --plan --json --as-criu --undo --stream --prev-images-dir --libdir --enable-fs
-		--track-mem --pre-dump-mode --external --freeze-cgroup --cgroup-root --cgroup-props --cgroup-props-file
+		--track-mem --pre-dump-mode --evasive-devices --unprivileged --daemon --external --freeze-cgroup --cgroup-root --cgroup-props --cgroup-props-file
 		--cgroup-dump-controller --cgroup-yard --tcp-established --tcp-close --skip-in-flight --ext-unix-sk
 		--page-server --address --port --ps-socket --force-irmap --irmap-scan-path --auto-dedup --file-locks
 		--link-remap --ghost-limit --ghost-fiemap --cpu-cap --lazy-pages --inherit-fd --root --join-ns --empty-ns

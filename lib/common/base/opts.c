@@ -49,6 +49,15 @@ static const struct row {
 };
 #define NR_ROWS (sizeof(rows) / sizeof(rows[0]))
 
+/* Options whose value is one of a few words. @later: words of CRIU that are refused by name. */
+static const struct choice {
+	const char *name, *words, *later;
+} choices[] = {
+	{ "manage-cgroups", "none soft ignore", "props full strict" },
+	{ "file-validation", "filesize buildid", "" },
+	{ "network-lock", "nftables skip none", "iptables" },
+};
+
 enum { VERBOSITY_DEFAULT = 2, CONFIG_MAX = 1 << 20 };
 
 /* What is being parsed, for error messages and because the first pass has no effects. */
@@ -123,6 +132,34 @@ static int set_int(const struct parse *p, const struct row *r, const char *arg)
 	return ret;
 }
 
+static bool has_word(const char *words, const char *word)
+{
+	size_t len = strlen(word), n;
+
+	for (; *words; words += n + (words[n] == ' ')) {
+		n = strcspn(words, " ");
+		if (n == len && !strncmp(words, word, n))
+			return true;
+	}
+	return false;
+}
+
+static int check_choice(const struct parse *p, const struct row *r, const char *arg)
+{
+	for (size_t i = 0; arg && i < sizeof(choices) / sizeof(choices[0]); i++) {
+		const struct choice *c = &choices[i];
+
+		if (strcmp(c->name, r->name) != 0 || has_word(c->words, arg))
+			continue;
+		if (has_word(c->later, arg))
+			return cr_err_set(p->e, CR_E_OPTION_UNSUPPORTED, 0, p->where, "--%s=%s is not supported yet",
+					  r->name, arg);
+		return cr_err_set(p->e, CR_E_USAGE, 0, p->where, "--%s takes one of \"%s\", not \"%s\"", r->name,
+				  c->words, arg);
+	}
+	return 0;
+}
+
 /* @arg: NULL when there is none. @off: --no-NAME. */
 static int apply(const struct parse *p, const struct row *r, const char *arg, bool off)
 {
@@ -133,7 +170,7 @@ static int apply(const struct parse *p, const struct row *r, const char *arg, bo
 		return 0;
 	case K_STR:
 		*(const char **)field(p, r) = arg ? arg : "";
-		return 0;
+		return check_choice(p, r, arg);
 	case K_INT:
 		return set_int(p, r, arg);
 	case K_VERBOSE:
