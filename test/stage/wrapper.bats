@@ -21,7 +21,7 @@ rows()
 }
 
 @test "no command, two commands, an unknown one: usage on stdout, exit 1" {
-	for args in "" "bogus" "dump restore" "-t 5"; do
+	for args in "" "bogus" "dump restore" "-t 5" "dump -t 1 -- true"; do
 		# shellcheck disable=SC2086
 		run bash -c '"$0" '"$args"' 2>/dev/null' "$CRIU"
 		[ "$status" = 1 ]
@@ -75,6 +75,47 @@ rows()
 	[[ $output == *"--lazy-pages is not supported yet"* ]]
 	runs "$PID"
 	[ -z "$(ls -A "$IMG")" ]
+}
+
+@test "every option of CRIU's command line is known, with its --no- form" {
+	requires_shared
+	sed -n '/^## 2\./,/^## 3\./p' "$SHARED/facts/cli.md" | grep -E '^\| -' | awk -F' \\| ' '{ print $1 "|" $2 }' >"$T/list"
+	while IFS='|' read -r _ names arg; do
+		for name in $(grep -o -- '--[a-z][a-z-]*' <<<"$names"); do
+			# The parser of all tools; --help keeps them from having an effect.
+			run "$BIN/criu-freeze" "$name" x --help
+			[[ $output != *"unknown option"* ]] || { echo "$name"; return 1; }
+			[[ $arg == *bool* ]] || continue
+			run "$BIN/criu-freeze" "--no-${name#--}" --help
+			[[ $status = 0 && $output != *"unknown option"* ]] || { echo "--no-${name#--}"; return 1; }
+		done
+	done <"$T/list"
+	[ "$(wc -l <"$T/list")" -gt 60 ]
+}
+
+@test "values that CRIU does not have are refused, and those that come later by name" {
+	start_program sleep 1000
+	unharmed_begin
+	for option in manage-cgroups=bogus file-validation=size network-lock=x timeout=-1 timeout=1s tree=0; do
+		refused usage "$CRIU" dump -t "$PID" -D "$IMG" "--$option"
+	done
+	for option in manage-cgroups=full manage-cgroups=strict manage-cgroups=props network-lock=iptables; do
+		refused option-unsupported "$CRIU" dump -t "$PID" -D "$IMG" "--$option"
+		[[ $output == *"--$option is not supported yet"* ]]
+	done
+	unharmed_end
+	[ -z "$(ls -A "$IMG")" ]
+}
+
+@test "what is wrong with a directory or the log is told once, and with the option that mends it" {
+	start_program sleep 1000
+	for args in "-D $T/none:-D" "-D $IMG -W $T/none:-W" "-D $IMG -o none/log:-o"; do
+		# shellcheck disable=SC2086
+		run "$CRIU" dump -t "$PID" ${args%:*}
+		[ "$status" = 1 ]
+		[ "$(grep -c '\[dir-' <<<"$output")" = 1 ] || { echo "$output"; return 1; }
+		[[ $output == *" with ${args##*:})"* || $output == *" with ${args##*:},"* ]] || { echo "$output"; return 1; }
+	done
 }
 
 @test "the wrapper knows which options take the next word" {

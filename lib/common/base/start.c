@@ -3,7 +3,8 @@
  * What every main() does first: options, help, directories, log.
  *
  * Under the wrapper (CRIU_LOG_OPEN in the environment) the log belongs to the first tool, criu-freeze: it truncates,
- * the others append. A wrong option is told once, by the tool that does not wait for another.
+ * the others append. A wrong option, and a directory or log that cannot be opened, is told once, by the tool that does
+ * not wait for another.
  */
 #include "base/opts.h"
 
@@ -25,14 +26,20 @@ int cr_exit_code(const struct cr_opts *o, const struct cr_err *e)
 	return (int)cr_code_exit(e->code);
 }
 
-static int open_dir(const char *path, const char *what, int *ret, struct cr_err *e)
+/* @letter: the option that names it */
+static int open_dir(const char *path, const char *what, char letter, int *ret, struct cr_err *e)
 {
 	char object[192];
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0) {
-		snprintf(object, sizeof(object), "%s %s", what, path);
-		return cr_err_set(e, CR_E_DIR_MISSING, errno, object, "cannot open it");
+		err = errno;
+		snprintf(object, sizeof(object), "%s %s", what, *path ? path : "\"\"");
+		cr_err_set(e, CR_E_DIR_MISSING, err, object, "cannot open it");
+		cr_err_remedy(e,
+			      err == ENOENT ? "create it, or name another one with -%c" : "name another one with -%c",
+			      letter);
+		return -err;
 	}
 	*ret = fd;
 	return 0;
@@ -56,7 +63,9 @@ static int open_log(const struct cr_opts *o, bool *ret_first, struct cr_err *e)
 		int err = errno;
 
 		snprintf(object, sizeof(object), "log file %s", o->log_file);
-		return cr_err_set(e, CR_E_DIR_UNWRITABLE, err, object, "cannot open it");
+		cr_err_set(e, CR_E_DIR_UNWRITABLE, err, object, "cannot open it");
+		cr_err_remedy(e, "name another file with -o, or another directory for it with -W");
+		return -err;
 	}
 	return 0;
 }
@@ -78,18 +87,43 @@ static void help(const char *usage, unsigned who, const struct cr_opts *o)
 	cr_opts_help(stdout, o->as_criu ? W_ALL : who);
 }
 
+/* Directories and log. @ret_first: the log is not another tool's. */
+static int open_all(const struct cr_opts *o, bool need_img, int *ret_img, bool *ret_first, struct cr_err *e)
+{
+	const char *dir = o->images_dir ? o->images_dir : ".";
+	_cleanup_close_ int work = -1, img = -1;
+	int err = 0;
+
+	if (need_img)
+		err = open_dir(dir, "images directory", 'D', &img, e);
+	if (!err && o->work_dir)
+		err = open_dir(o->work_dir, "work directory", 'W', &work, e);
+	if (!err && (work >= 0 || img >= 0) && fchdir(work >= 0 ? work : img))
+		err = cr_err_set(e, CR_E_DIR_MISSING, errno, o->work_dir ? o->work_dir : dir, "cannot change to it");
+	if (!err)
+		err = open_log(o, ret_first, e);
+	if (!err)
+		*ret_img = TAKE_FD(img);
+	return err;
+}
+
+/* A stage that the wrapper started ahead does not tell what criu-freeze, with the same arguments, tells too. */
+static void leave_to_freeze(const struct cr_opts *o, const struct cr_err *e)
+{
+	if (o->wait && getenv("CRIU_LOG_OPEN"))
+		exit(cr_exit_code(o, e));
+}
+
 int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_img, int argc, char **argv,
 		  struct cr_opts *ret, int *ret_img, struct cr_err *e)
 {
-	int err, work = -1, img = -1;
 	bool first = true;
-	const char *dir;
+	int err;
 
 	cr_log_init(prog, CR_LOG_WARN);
 	err = cr_opts_parse(argc, argv, ret, e);
-	if (err && ret->wait && getenv("CRIU_LOG_OPEN"))
-		exit(cr_exit_code(ret, e));
 	if (err) {
+		leave_to_freeze(ret, e);
 		if (e->code == CR_E_USAGE && ret->as_criu)
 			puts(usage);
 		return err;
@@ -103,24 +137,10 @@ int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_i
 		exit(0);
 	}
 	cr_log_init(prog, ret->verbosity);
-	dir = ret->images_dir ? ret->images_dir : ".";
-	if (need_img)
-		err = open_dir(dir, "images directory", &img, e);
-	if (!err && (ret->work_dir || need_img)) {
-		err = open_dir(ret->work_dir ? ret->work_dir : dir, "work directory", &work, e);
-		if (!err && fchdir(work))
-			err = cr_err_set(e, CR_E_DIR_MISSING, errno, ret->work_dir ? ret->work_dir : dir,
-					 "cannot change to it");
-		fd_close(work);
-	}
-	if (!err)
-		err = open_log(ret, &first, e);
-	if (err) {
-		fd_close(img);
-		return err;
-	}
-	if (first)
+	err = open_all(ret, need_img, ret_img, &first, e);
+	if (err)
+		leave_to_freeze(ret, e);
+	if (!err && first)
 		first_lines();
-	*ret_img = img;
-	return 0;
+	return err;
 }
