@@ -185,6 +185,23 @@ rows()
 	[ "$status" = 0 ]
 }
 
+@test "statistics that cannot be written do not fail a dump or a restore" {
+	start_program sleep 1000
+	mount -t tmpfs -o size=4k criu-test "$WORK"
+	truncate -s 4096 "$WORK/full" && echo full | dd of="$WORK/full" conv=notrunc status=none
+	run "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" --display-stats
+	dumped=$status
+	said=$output
+	wait_for 5 gone "$PID" || true
+	run "$CRIU" restore -d -D "$IMG" -W "$WORK" --display-stats
+	umount "$WORK"
+	[ "$dumped" = 0 ] || { echo "$said"; return 1; }
+	[[ $said == *"Frozen time:"* && $said == *stats-dump*-W*"[dir-full]"* ]] || { echo "$said"; return 1; }
+	[ "$status" = 0 ] || { echo "$output"; return 1; }
+	[[ $output == *"Pages restored:"* && $output == *stats-restore* ]] || { echo "$output"; return 1; }
+	[ -e "/proc/$PID" ]
+}
+
 @test "dump -R leaves the tree running, and a later dump replaces the checkpoint" {
 	start_program sleep 1000
 	dump -R

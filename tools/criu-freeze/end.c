@@ -144,6 +144,7 @@ static int finish(const struct cr_opts *o, int img, struct hold *h, enum how how
 {
 	static const char *const names[] = { "killed", "running", "stopped" };
 	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct cr_err late = { 0 };
 	struct hold_end end;
 	json_t *m = NULL;
 	int err = let_go(h, how, &end, e);
@@ -151,14 +152,19 @@ static int finish(const struct cr_opts *o, int img, struct hold *h, enum how how
 	if (err)
 		return err;
 	await_holder_end(h);
-	err = manifest_read(img, &m, e);
-	if (err)
-		return err;
+	/* The checkpoint stands and the tree is gone: what fails now is told, but no failure of the dump. */
+	if (manifest_read(img, &m, &late)) {
+		log_failure(&late);
+		return 0;
+	}
 	note_frozen(img, m, (json_int_t)(end.frozen_ns / 1000), names[how]);
 	log_info("Writing stats");
-	err = stats_dump(work, m, (uint32_t)freezing_us(m), (uint32_t)(end.frozen_ns / 1000), o->display_stats, e);
+	if (stats_dump(work, m, (uint32_t)freezing_us(m), (uint32_t)(end.frozen_ns / 1000), o->display_stats, &late)) {
+		cr_err_remedy(&late, "name a directory that can be written with -W");
+		log_failure(&late);
+	}
 	json_decref(m);
-	return err;
+	return 0;
 }
 
 static enum how how_to_end(const struct cr_opts *o, int img, struct cr_err *e, int *ret_err)

@@ -47,6 +47,13 @@ static int check_self(pid_t root, struct cr_err *e)
 	return 0;
 }
 
+/* The system's text would say the same once more. */
+static int no_process(struct cr_err *e, const char *object)
+{
+	cr_err_set(e, CR_E_NO_TASK, 0, object, "there is no such process");
+	return -ESRCH;
+}
+
 static int check_root(const struct cr_opts *o, struct cr_err *e)
 {
 	_cleanup_close_ int pidfd = -1, proc = -1;
@@ -59,7 +66,7 @@ static int check_root(const struct cr_opts *o, struct cr_err *e)
 	snprintf(object, sizeof(object), "task %d", pid);
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0 && (errno == ESRCH || read_status(pid, &status)))
-		return cr_err_set(e, CR_E_NO_TASK, ESRCH, object, "there is no such process");
+		return no_process(e, object);
 	if (pidfd < 0) {
 		cr_err_set(e, CR_E_NO_TASK, 0, object, "it is a thread of process %d", status.tgid);
 		cr_err_remedy(e, "name the process: -t %d", status.tgid);
@@ -68,7 +75,7 @@ static int check_root(const struct cr_opts *o, struct cr_err *e)
 	proc = open_proc_pid(pid);
 	err = proc < 0 ? proc : proc_stat_read(proc, "stat", &st);
 	if (err)
-		return cr_err_set(e, CR_E_NO_TASK, ESRCH, object, "there is no such process");
+		return no_process(e, object);
 	snprintf(object, sizeof(object), "task %d (%.15s)", pid, st.comm);
 	if (st.flags & PROC_PF_KTHREAD)
 		return cr_err_set(e, CR_E_KERNEL_THREAD, 0, object, "it is a kernel thread");

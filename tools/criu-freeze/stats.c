@@ -51,7 +51,6 @@ int stats_dump(int work, json_t *m, uint32_t freezing_us, uint32_t frozen_us, in
 {
 	StatsEntry stats = STATS_ENTRY__INIT;
 	DumpStatsEntry d = DUMP_STATS_ENTRY__INIT;
-	int err;
 
 	d.freezing_time = freezing_us;
 	d.frozen_time = frozen_us;
@@ -65,8 +64,7 @@ int stats_dump(int work, json_t *m, uint32_t freezing_us, uint32_t frozen_us, in
 	d.shpages_scanned = fact(m, "criu-pages", "shpages_scanned");
 	d.shpages_written = fact(m, "criu-pages", "shpages_written");
 	stats.dump = &d;
-	err = img_write_one(work, IMG_STATS_DUMP, 0, &stats, e);
-	if (!err && print)
+	if (print)
 		display(&d);
-	return err;
+	return img_write_one(work, IMG_STATS_DUMP, 0, &stats, e);
 }
