@@ -193,7 +193,7 @@ if len(sys.argv) == 1 and os.environ.get("AGAIN") is None:
 		CRIU_LOG_OPEN=1 "$BIN/criu-collect" -D "$IMG" -W "$WORK" -o dump.log -v4 3>&- &
 		stage=$!
 		sleep 0.00$ms
-		kill -KILL "$stage" 2>/dev/null
+		kill -KILL "$stage" 2>/dev/null || true # it may have ended
 		wait "$stage" 2>/dev/null || true
 	done
 	rm -f "$IMG"/.*.tmp

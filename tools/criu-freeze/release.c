@@ -20,7 +20,7 @@
 #include "restart.h"
 #include "trace/trace.h"
 
-enum { KILL_WAIT_MS = 10000, REAP_WAIT_MS = 3, UNMAP_STEP = 64 };
+enum { KILL_WAIT_MS = 10000, REAP_WAIT_US = 400, REAP_LOOK_US = 100, UNMAP_STEP = 64 };
 
 static bool stands(const struct hthread *t)
 {
@@ -128,11 +128,15 @@ void release_thaw(struct holder *h, bool stopped, struct release *ret)
 	*ret = (struct release){ .frozen_ns = h->end_ns - h->first_ns };
 }
 
-static void nap(long us)
+/* SIGCHLD is blocked: one that came before this call ends it at once. */
+static void await_child(long us)
 {
 	struct timespec ts = { 0, us * 1000 };
+	sigset_t set;
 
-	nanosleep(&ts, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigtimedwait(&set, NULL, &ts);
 }
 
 /* Until all threads have died: the tracer hears of it before the parents do. */
@@ -149,7 +153,8 @@ static void reap_tracees(void)
 			continue;
 		if (holder_now() > end)
 			return;
-		nap(50);
+		/* An end is never missed by more than this, whatever becomes of the signal. */
+		await_child(1000);
 	}
 }
 
@@ -174,7 +179,11 @@ void release_kill(struct holder *h, struct release *ret)
 	h->held = false;
 	reap_tracees();
 	*ret = (struct release){ .frozen_ns = h->end_ns - h->first_ns };
-	end = holder_now() + REAP_WAIT_MS * 1000000ull;
+	/*
+	 * A parent that reaps at all has been woken by now. One that does not (a zombie of a program that ignores its
+	 * children, a process 1 that looks now and then) is not worth a longer wait: criu-restore has patience.
+	 */
+	end = holder_now() + REAP_WAIT_US * 1000ull;
 	for (;;) {
 		pid_t first = 0;
 
@@ -190,6 +199,6 @@ void release_kill(struct holder *h, struct release *ret)
 			ret->reaper = reaper_of(first);
 			return;
 		}
-		nap(200);
+		await_child(REAP_LOOK_US);
 	}
 }

@@ -30,6 +30,9 @@
 #include "restore.h"
 #include "trace/trace.h"
 
+/* A look at a pid that is not free yet, and how many looks a pid gets: 2 s, or 50 ms where a parent has to reap. */
+enum { LOOK_US = 2000, PATIENCE = 1000, PATIENCE_PARENT = 25 };
+
 /* No process has it, but one is in the session or group of that number. Return: its pid, 0: nobody found. */
 static pid_t find_member(pid_t id, struct proc_stat *ret)
 {
@@ -83,27 +86,29 @@ static bool in_use(pid_t pid)
 }
 
 /*
- * Is a pid about to become free? Some systems' process 1 reaps now and then only (kernel-facts.md H), and a large
- * process takes a moment to die: a restore right after a dump shall not fail for that.
+ * Is a pid about to become free? Some systems' process 1 reaps now and then only (kernel-facts.md H), a large process
+ * takes a moment to die, and a parent to reap: a restore right after a dump shall not fail for that.
+ * Return: for how many looks to wait at most, 0: it is not.
  */
-static bool is_ending(pid_t pid)
+static unsigned is_ending(pid_t pid)
 {
 	_cleanup_close_ int proc = open_proc_pid(pid);
 	struct proc_stat st;
 
 	if (proc < 0 || proc_stat_read(proc, "stat", &st))
-		return true; /* it just went */
-	return st.state == 'X' || st.flags & PROC_PF_EXITING ? st.state != 'Z' || st.ppid <= 1 : false;
+		return PATIENCE; /* it just went */
+	if (st.state == 'Z' && st.ppid > 1)
+		return PATIENCE_PARENT;
+	return st.state == 'X' || st.flags & PROC_PF_EXITING ? PATIENCE : 0;
 }
 
-static int check_pid(pid_t pid, unsigned *patience, struct cr_err *e)
+static int check_pid(pid_t pid, unsigned *looks, struct cr_err *e)
 {
-	const struct timespec moment = { 0, 2000000 };
+	const struct timespec moment = { 0, LOOK_US * 1000 };
 
-	while (in_use(pid)) {
-		if (!*patience || !is_ending(pid))
+	for (; in_use(pid); ++*looks) {
+		if (*looks >= is_ending(pid))
 			return taken(pid, e);
-		--*patience;
 		nanosleep(&moment, NULL);
 	}
 	return 0;
@@ -111,15 +116,15 @@ static int check_pid(pid_t pid, unsigned *patience, struct cr_err *e)
 
 int tree_check_pids(const struct plan *p, struct cr_err *e)
 {
-	unsigned patience = 1000; /* times 2 ms, in all */
+	unsigned looks = 0; /* in all */
 	int err = 0;
 
 	for (size_t i = 0; !err && i < p->nr; i++) {
 		const struct plan_task *t = &p->tasks[i];
 
-		err = check_pid(t->pid, &patience, e);
+		err = check_pid(t->pid, &looks, e);
 		for (size_t k = 1; !err && k < t->nr_threads; k++)
-			err = check_pid(t->threads[k].tid, &patience, e);
+			err = check_pid(t->threads[k].tid, &looks, e);
 	}
 	return err;
 }

@@ -6,20 +6,22 @@
  * means that the holder is gone, and then the tree runs: nothing that was read may be mixed with what will be read, so
  * every error here ends the stage.
  *
- * Start-ahead (--wait): the holder makes its socket under another name and renames it when it listens, so inotify tells
- * the moment at which a connection succeeds. A stage whose parent dies meanwhile (the wrapper) gives up.
+ * Start-ahead (--wait): the holder makes its socket under another name and renames it when it listens, so a directory
+ * notification tells the moment at which a connection succeeds. dnotify, not inotify: to close the latter takes a grace
+ * period of the kernel (80-230 us, and milliseconds on a busy machine). A stage whose parent dies meanwhile (the
+ * wrapper) gives up.
  */
 #include "hold/client.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -88,18 +90,16 @@ static int send_request(struct hold *h, const struct hold_req *req, const void *
 	return n < 0 ? gone(e, errno, verb(req->verb)) : 0;
 }
 
-ssize_t hold_request(struct hold *h, const struct hold_req *req, const void *payload, size_t len, int send_fd,
-		     void *ans_buf, size_t ans_size, struct cr_err *e)
+/* The answer to @req, which was sent. Return: length of the result or -errno. */
+static ssize_t receive_answer(struct hold *h, const struct hold_req *req, void *ans_buf, size_t ans_size,
+			      struct cr_err *e)
 {
 	struct hold_ans ans;
 	struct iovec iov[2] = { { &ans, sizeof(ans) }, { ans_buf, ans_size } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = ans_size ? 2 : 1 };
-	int err = send_request(h, req, payload, len, send_fd, e);
 	char object[64];
 	ssize_t n;
 
-	if (err)
-		return err;
 	do
 		n = recvmsg(h->fd, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
@@ -118,18 +118,29 @@ ssize_t hold_request(struct hold *h, const struct hold_req *req, const void *pay
 	return cr_err_set(e, code_of(ans.err), ans.err, object, "%s: %s", verb(req->verb), ans.text);
 }
 
-/* A request whose answer has exactly @size bytes. */
-static int exact(struct hold *h, const struct hold_req *req, const void *payload, size_t len, void *ret, size_t size,
-		 struct cr_err *e)
+ssize_t hold_request(struct hold *h, const struct hold_req *req, const void *payload, size_t len, int send_fd,
+		     void *ans_buf, size_t ans_size, struct cr_err *e)
 {
-	ssize_t n = hold_request(h, req, payload, len, -1, ret, size, e);
+	int err = send_request(h, req, payload, len, send_fd, e);
 
+	return err ? err : receive_answer(h, req, ans_buf, ans_size, e);
+}
+
+static int check_length(const struct hold_req *req, ssize_t n, size_t size, struct cr_err *e)
+{
 	if (n < 0)
 		return (int)n;
 	if ((size_t)n != size)
 		return cr_err_set(e, CR_E_HOLDER, EPROTO, "holder", "%s: its answer has a wrong length",
 				  verb(req->verb));
 	return 0;
+}
+
+/* A request whose answer has exactly @size bytes. */
+static int exact(struct hold *h, const struct hold_req *req, const void *payload, size_t len, void *ret, size_t size,
+		 struct cr_err *e)
+{
+	return check_length(req, hold_request(h, req, payload, len, -1, ret, size, e), size, e);
 }
 
 /* ---- connecting ---- */
@@ -158,19 +169,15 @@ static int connect_once(int img)
 	return fd == -ENOENT || fd == -ECONNREFUSED ? try_connect(AT_FDCWD) : fd;
 }
 
-static int connect_ahead(int img, struct cr_err *e)
+/* Let renames in @dir pend as SIGIO, which is blocked. Return: whether they do. */
+static bool watch(int dir)
 {
-	_cleanup_close_ int in = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	pid_t parent = getppid();
-	char path[32], drop[1024];
+	return !fcntl(dir, F_NOTIFY, DN_RENAME | DN_MULTISHOT);
+}
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", img);
-	if (in >= 0) {
-		inotify_add_watch(in, path, IN_MOVED_TO | IN_CREATE);
-		inotify_add_watch(in, ".", IN_MOVED_TO | IN_CREATE);
-	}
+static int await_socket(int img, pid_t parent, const struct timespec *at_most, const sigset_t *sigio, struct cr_err *e)
+{
 	for (;;) {
-		struct pollfd p = { in, POLLIN, 0 };
 		int fd = connect_once(img);
 
 		if (fd >= 0)
@@ -179,10 +186,31 @@ static int connect_ahead(int img, struct cr_err *e)
 			return cr_err_set(e, CR_E_NOT_HELD, -fd, "holder", "cannot connect to it");
 		if (getppid() != parent)
 			return cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "the program that would start it has ended");
-		poll(&p, 1, in >= 0 ? PARENT_CHECK_MS : 1);
-		while (in >= 0 && read(in, drop, sizeof(drop)) > 0)
-			;
+		sigtimedwait(sigio, NULL, at_most);
 	}
+}
+
+static int connect_ahead(int img, struct cr_err *e)
+{
+	struct timespec at_most = { 0, PARENT_CHECK_MS * 1000000 };
+	_cleanup_close_ int dir = openat(img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	pid_t parent = getppid();
+	sigset_t sigio, old;
+	int fd;
+
+	sigemptyset(&sigio);
+	sigaddset(&sigio, SIGIO);
+	sigprocmask(SIG_BLOCK, &sigio, &old);
+	if (!watch(dir) | !watch(work))
+		at_most.tv_nsec = 1000000; /* a kernel without it */
+	fd = await_socket(img, parent, &at_most, &sigio, e);
+	/* Closing ends the notification; what pends is taken, since it would kill. */
+	dir = fd_close(dir);
+	work = fd_close(work);
+	sigtimedwait(&sigio, NULL, &(struct timespec){ 0 });
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return fd;
 }
 
 int hold_connect(int img, enum hold_stage stage, bool wait, struct hold *ret, struct cr_err *e)
@@ -195,14 +223,21 @@ int hold_connect(int img, enum hold_stage stage, bool wait, struct hold *ret, st
 	h.fd = wait ? connect_ahead(img, e) : connect_once(img);
 	if (h.fd < 0)
 		return wait ? h.fd : cr_err_set(e, CR_E_NOT_HELD, -h.fd, "holder", "cannot connect to it");
-	err = exact(&h, &hello, NULL, 0, &h.banner, sizeof(h.banner), e);
+	if (stage == HOLD_ST_PARASITE || stage == HOLD_ST_PAGES)
+		until.arg[0] = HOLD_ST_COLLECT;
+	/* Both requests in one go: a stage less to be woken for, while the holder waits for all of them. */
+	err = send_request(&h, &hello, NULL, 0, -1, e);
+	if (!err && wait)
+		err = send_request(&h, &until, NULL, 0, -1, e);
+	if (!err)
+		err = check_length(&hello, receive_answer(&h, &hello, &h.banner, sizeof(h.banner), e), sizeof(h.banner),
+				   e);
 	if (!err && h.banner.version != HOLD_VERSION)
 		err = cr_err_set(e, CR_E_HOLDER, 0, "holder", "it speaks version %u of the protocol, we %u",
 				 h.banner.version, HOLD_VERSION);
-	if (stage == HOLD_ST_PARASITE || stage == HOLD_ST_PAGES)
-		until.arg[0] = HOLD_ST_COLLECT;
 	if (!err && wait)
-		err = exact(&h, &until, NULL, 0, &h.banner, sizeof(h.banner), e);
+		err = check_length(&until, receive_answer(&h, &until, &h.banner, sizeof(h.banner), e), sizeof(h.banner),
+				   e);
 	if (!err && stage != HOLD_ST_NONE && !h.banner.started_ns)
 		err = cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "it does not hold the tree yet");
 	if (err) {
