@@ -2,7 +2,7 @@
 # make deps, make test, make check-one T=FILE. Tests run from $O/test; nothing is installed but Debian packages.
 
 # ---- Debian packages by name ----
-DEPS_BUILD := gcc libc6-dev linux-libc-dev binutils make protobuf-c-compiler libprotobuf-c-dev libjansson-dev libyajl-dev libcap-dev
+DEPS_BUILD := gcc libc6-dev linux-libc-dev binutils make protobuf-c-compiler libprotobuf-c-dev libjansson-dev libyajl-dev zlib1g-dev libcap-dev
 DEPS_TEST := bats python3 python3-protobuf python3-jsonschema procps util-linux redis-server redis-tools sqlite3 golang-go \
 	default-jdk-headless nodejs jq
 DEPS_LINT := clang-format clang-tidy cppcheck shellcheck git

@@ -5,10 +5,11 @@ _crit()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]-} words=''
 
 	case $COMP_CWORD:$verb in
-	1:*) words='decode encode info show x --help --version' ;;
+	1:*) words='decode encode info show verify x --help --version' ;;
 	*:decode) words='-i --in --input -o --out --output --pretty --nopl' ;;
 	*:encode) words='-i --in --input -o --out --output --lenient' ;;
 	*:show) words='--nopl' ;;
+	*:verify) words='--json --quiet' ;;
 	3:x) words='ps fds mems rss sk' ;;
 	esac
 	if [ "$verb" = x ] && [ "$COMP_CWORD" = 2 ]; then

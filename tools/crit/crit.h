@@ -18,6 +18,7 @@ int crit_decode(int argc, char *argv[]);
 int crit_encode(int argc, char *argv[]);
 int crit_info(int argc, char *argv[]);
 int crit_show(int argc, char *argv[]);
+int crit_verify(int argc, char *argv[]);
 int crit_x(int argc, char *argv[]);
 
 /* Print a failure. Return: CRIT_FAILED. */

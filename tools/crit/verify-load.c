@@ -56,8 +56,9 @@ size_t v_images(const struct verify *v, enum img_type type, const struct vimage 
 struct walk v_walk(const struct verify *v, enum img_type type)
 {
 	struct walk w = { .entry = -1 };
+	size_t n = v_images(v, type, &w.image);
 
-	w.end = v_images(v, type, &w.image) + w.image;
+	w.end = w.image + n;
 	return w;
 }
 
@@ -82,11 +83,12 @@ const void *v_one(const struct verify *v, enum img_type type, unsigned long id)
 /* Things that stand beside the images, by their names. */
 static bool no_image(const char *name)
 {
-	static const char *const patterns[] = { "parent",	"manifest.json", "restore.json", "extra.json", "descriptors.json",
-						"*.log",	"*.log.*",	 "*.pid",	 "*.pid.*",    "*.txt",
-						"*.txt.*",	"*.sock",	 "*.sock.*",	 "*.socket",   "*.socket.*",
-						"*.md",		"*.md.*",	 "*.cropt",	 "*.cropt.*",  ".*",
-						"amdgpu-*.img", "cuda-*.img",	 "*pidfile" };
+	static const char *const patterns[] = { "parent",	    "manifest.json", "restore.json", "extra.json",
+						"descriptors.json", "*.log",	     "*.log.*",	     "*.pid",
+						"*.pid.*",	    "*.txt",	     "*.txt.*",	     "*.sock",
+						"*.sock.*",	    "*.socket",	     "*.socket.*",   "*.md",
+						"*.md.*",	    "*.cropt",	     "*.cropt.*",    ".*",
+						"amdgpu-*.img",	    "cuda-*.img",    "*pidfile" };
 
 	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
 		if (!fnmatch(patterns[i], name, 0))
@@ -187,7 +189,7 @@ static void check_message(struct verify *v, const char *name, long entry, const 
 	if (!*ret)
 		v_error(v, name, entry, "%s does not decode", d->name);
 	else if (v->found->errors == errors && !img_valid(*ret, why))
-		v_error(v, name, entry, "%s", why);
+		v_weak(v, name, entry, why);
 }
 
 static int check_padding(struct verify *v, struct img_reader *r, const char *name, unsigned int len, const char *what,
@@ -227,7 +229,8 @@ static int check_messages(struct verify *v, struct img_reader *r, const char *na
 }
 
 /* What stands behind the entry that was read last. */
-static int check_payload(struct verify *v, struct img_reader *r, const char *name, const struct payload *p, struct cr_err *e)
+static int check_payload(struct verify *v, struct img_reader *r, const char *name, const struct payload *p,
+			 struct cr_err *e)
 {
 	uint64_t skipped;
 	int ret;

@@ -72,7 +72,8 @@ static bool usual_number(ProtobufCType type, uint64_t v, size_t len)
 	}
 }
 
-static void check_enum(struct check *c, const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *fd, uint64_t v)
+static void check_enum(struct check *c, const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *fd,
+		       uint64_t v)
 {
 	const ProtobufCEnumDescriptor *names = fd->descriptor;
 
@@ -120,7 +121,8 @@ static void check_unknown(struct check *c, const ProtobufCMessageDescriptor *d, 
 
 enum { FIELDS_MOST = 128 };
 
-static void check_required(struct check *c, const ProtobufCMessageDescriptor *d, const long *count, const struct place *p)
+static void check_required(struct check *c, const ProtobufCMessageDescriptor *d, const long *count,
+			   const struct place *p)
 {
 	for (unsigned int i = 0; i < d->n_fields; i++)
 		if (d->fields[i].label == PROTOBUF_C_LABEL_REQUIRED && !count[i])
@@ -160,8 +162,8 @@ static bool check_message(struct check *c, const ProtobufCMessageDescriptor *d, 
 	return got == 0;
 }
 
-bool verify_wire(struct verify *v, const char *file, long entry, const ProtobufCMessageDescriptor *d, const uint8_t *data,
-		 size_t len)
+bool verify_wire(struct verify *v, const char *file, long entry, const ProtobufCMessageDescriptor *d,
+		 const uint8_t *data, size_t len)
 {
 	struct check c = { v, file, entry, d, true, true };
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/arena.h"
+#include "checkpoint.h"
 #include "crit.h"
 #include "idmap.h"
 
@@ -13,6 +14,7 @@ struct finding {
 	const char *dir, *file, *problem;
 	long entry; /* -1: the file as a whole */
 	bool warning;
+	bool weak;    /* dropped where another error says it */
 	size_t order; /* of discovery */
 };
 
@@ -39,12 +41,14 @@ struct verify {
 	int dir;
 	const char *path;
 	const struct verify *child; /* whose parent this is */
+	struct verify *parent;	    /* NULL: none */
+	bool parent_loop;	    /* it would be one of the children */
 	struct findings *found;
 	struct arena arena, scratch;
 	struct vimage *images; /* by type and id */
 	size_t n_images;
 	uint64_t page;
-	bool predump, no_manifest;
+	bool predump;
 	struct idmap alive;    /* pid -> files_id + 1 of the tasks that are no zombies */
 	struct idmap files;    /* id -> bits of the types that have it */
 	struct idmap tables;   /* files_id and fd -> 1 */
@@ -52,8 +56,11 @@ struct verify {
 };
 
 /* @file: a name in the directory. @entry: -1 for the whole file. */
-void v_error(struct verify *v, const char *file, long entry, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void v_error(struct verify *v, const char *file, long entry, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 void v_warn(struct verify *v, const char *file, long entry, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* An error that is told only if no other one is about the same entry. */
+void v_weak(struct verify *v, const char *file, long entry, const char *text);
 /* v_error() unless @ok. Return: @ok */
 #define v_expect(v, ok, ...) ((ok) ? true : (v_error((v), __VA_ARGS__), false))
 /* Like idmap_put(), with memory that ran out noted. Return: true if the key was there. */
@@ -82,8 +89,8 @@ int verify_load(struct verify *v, struct cr_err *e);
 /* Check one image by itself and keep its entries. */
 void verify_image(struct verify *v, struct vimage *image);
 /* verify-wire.c: required fields, enumerations, unknown fields, unusual encodings. Return: whether it can be unpacked. */
-bool verify_wire(struct verify *v, const char *file, long entry, const ProtobufCMessageDescriptor *d, const uint8_t *data,
-		 size_t len);
+bool verify_wire(struct verify *v, const char *file, long entry, const ProtobufCMessageDescriptor *d,
+		 const uint8_t *data, size_t len);
 /* The checks across images. */
 void verify_tree(struct verify *v);
 void verify_files(struct verify *v);
