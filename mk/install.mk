@@ -10,7 +10,8 @@ install: all
 	install -m 755 $(TOOLS:%=$O/bin/%) $O/bin/criu $(DESTDIR)$(BINDIR)
 	$(foreach m,$(MAN_PAGES),install -D -m 644 $m $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m) &&) true
 	install -m 644 tools/criu/criu.bash $(DESTDIR)$(COMPLETIONDIR)/criu
-	$(foreach t,$(TOOLS),ln -sf criu $(DESTDIR)$(COMPLETIONDIR)/$t &&) true
+	install -m 644 tools/crit/crit.bash $(DESTDIR)$(COMPLETIONDIR)/crit
+	$(foreach t,$(filter-out crit,$(TOOLS)),ln -sf criu $(DESTDIR)$(COMPLETIONDIR)/$t &&) true
 uninstall:
-	rm -f $(TOOLS:%=$(DESTDIR)$(BINDIR)/%) $(DESTDIR)$(BINDIR)/criu $(TOOLS:%=$(DESTDIR)$(COMPLETIONDIR)/%) $(DESTDIR)$(COMPLETIONDIR)/criu
+	rm -f $(foreach t,$(TOOLS) criu,$(DESTDIR)$(BINDIR)/$t $(DESTDIR)$(COMPLETIONDIR)/$t)
 	$(foreach m,$(MAN_PAGES),rm -f $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m);)

@@ -154,6 +154,23 @@ rows()
 	[[ $output == *no-checkpoint* ]]
 }
 
+@test "make install: programs, man pages, completion; criu works from there; make uninstall leaves nothing" {
+	requires_command make
+	make -s -C "$TOP" O="$BUILD" install DESTDIR="$T/root" PREFIX=/opt/x
+	root=$T/root/opt/x
+	for tool in criu criu-freeze criu-collect criu-parasite criu-pages criu-restore crit; do
+		[ -x "$root/bin/$tool" ]
+		[ -e "$root/share/bash-completion/completions/$tool" ]
+		compgen -G "$root/share/man/man[18]/$tool.[18]" >/dev/null || { echo "no man page of $tool"; return 1; }
+		bash -c '. "$1"; complete -p "$2"' - "$root/share/bash-completion/completions/$tool" "$tool"
+	done
+	start_program sleep 1000
+	CRIU=$root/bin/criu dump
+	CRIU=$root/bin/criu restore
+	make -s -C "$TOP" O="$BUILD" uninstall DESTDIR="$T/root" PREFIX=/opt/x
+	[ -z "$(find "$T/root" ! -type d)" ]
+}
+
 @test "dump and restore of sleep, with log, pid file, and stats" {
 	start_program sleep 1000
 	dump

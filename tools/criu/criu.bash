@@ -38,14 +38,6 @@ _criu()
 		;;
 	esac
 	case $1 in
-	*crit)
-		if [ "$COMP_CWORD" = 1 ]; then
-			words='decode encode info show x --help --version'
-		else
-			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-			return
-		fi
-		;;
 	*criu-freeze) words='seal kill thaw stop status cont end' ;;
 	*criu) words='dump restore' ;;
 	esac
@@ -54,4 +46,4 @@ _criu()
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
-complete -F _criu criu criu-freeze criu-collect criu-parasite criu-pages criu-restore crit
+complete -F _criu criu criu-freeze criu-collect criu-parasite criu-pages criu-restore
