@@ -7,7 +7,7 @@
  * everything is a word. Abbreviated long options are not accepted: a script that uses one would break with the next
  * option.
  *
- * Configuration files (criu(8), facts: order /etc/criu/default.conf, $HOME/.criu/default.conf, $CRIU_CONFIG_FILE,
+ * Configuration files (criu(8): in this order /etc/criu/default.conf, $HOME/.criu/default.conf, $CRIU_CONFIG_FILE,
  * --config) come before the command line, but which of them are read is said on it. Hence two passes over @argv: the
  * first looks only for --config and --no-default-config, the second sets the values on top of the files'.
  */
@@ -381,7 +381,7 @@ static int config_line(const struct parse *p, char *line)
 	return apply(p, r, value, off);
 }
 
-/* A file that is not there is no error, whoever names it (facts: cli.md 4). */
+/* A file that is not there is no error, whoever names it. */
 static int config_file(struct parse *p, const char *path)
 {
 	const char *saved = p->where;

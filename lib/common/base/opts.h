@@ -42,7 +42,7 @@ struct cr_opts {
 #define CRIU_LEVEL "4.2"
 
 /*
- * Configuration files (facts: /etc/criu/default.conf, $HOME/.criu/default.conf, $CRIU_CONFIG_FILE, --config), then
+ * Configuration files (/etc/criu/default.conf, $HOME/.criu/default.conf, $CRIU_CONFIG_FILE, --config), then
  * @argv. Closes the descriptors of --close at once.
  * @ret: strings point into @argv or into memory that lives as long as the program
  * Return: 0, or -EINVAL with @e (CR_E_USAGE, CR_E_OPTION_UNSUPPORTED).

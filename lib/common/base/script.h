@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Action scripts: programs of the user that are run at each step of a dump or restore (facts: cli.md 8). */
+/* Action scripts: programs of the user that are run at each step of a dump or restore. */
 #ifndef CR_BASE_SCRIPT_H
 #define CR_BASE_SCRIPT_H
 
