@@ -53,6 +53,11 @@ refused_fd()
 	unharmed_end
 }
 
+@test "refuse: AMX tiles in use (B2)" {
+	grep -q amx_tile /proc/cpuinfo || skip "this CPU has no AMX"
+	refused_state amx amx-state
+}
+
 @test "refuse: an LSM label (C5)" {
 	[ -r /sys/kernel/security/lsm ] && grep -qE 'apparmor|selinux' /sys/kernel/security/lsm || skip "no LSM with labels"
 	requires_command aa-exec

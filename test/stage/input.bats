@@ -131,7 +131,9 @@ time.sleep(1000)' "$PID" >"$T/tracer" 3>&- &
 	unharmed_begin
 	run "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log
 	[ ! -e "$IMG/inventory.img" ]
+	cp "$IMG/manifest.json" "$T/manifest.json"
 	umount "$IMG"
+	recorded "$T/manifest.json" dir-full
 	[ "$status" = 1 ]
 	grep -q '\[dir-full\]' "$WORK/dump.log" || fail "no dir-full"
 	unharmed_end
@@ -163,6 +165,19 @@ print("ready", flush=True); time.sleep(1000)'
 	wait_for 5 has_line "$DIR/out.txt" ready
 	refused_dump fd-kind
 	[ "$(grep -c '\[fd-kind\]' "$WORK/dump.log")" -ge 2 ]
+}
+
+@test "a restore from an image directory that is read-only, with a work directory and without" {
+	make_checkpoint
+	mount --bind "$IMG" "$IMG"
+	mount -o remount,bind,ro "$IMG"
+	restore
+	kill -KILL "$PID"
+	wait_for 5 gone "$PID"
+	run "$CRIU" restore -d -D "$IMG"
+	umount "$IMG"
+	[ "$status" = 0 ] || { echo "$output"; return 1; }
+	[ -d "/proc/$PID" ]
 }
 
 @test "a directory without a checkpoint" {

@@ -40,6 +40,20 @@ static void make_notify(void)
 	need(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog) >= 0);
 }
 
+/* A tile register in use, as the kernel's documentation (arch/x86/xstate.rst) says that a program asks for it. */
+static void make_amx(void)
+{
+	enum { REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
+	static const struct {
+		uint8_t palette, start_row, zero[14];
+		uint16_t row_bytes[16];
+		uint8_t rows[16];
+	} config __attribute__((aligned(64))) = { .palette = 1, .row_bytes = { 64 }, .rows = { 16 } };
+
+	need(!syscall(SYS_arch_prctl, REQ_XCOMP_PERM, XTILEDATA));
+	asm volatile("ldtilecfg %0\n\ttilezero %%tmm0" : : "m"(config));
+}
+
 static void make_userfaultfd(void)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -129,6 +143,8 @@ int main(int argc, char **argv)
 		make_traced();
 	else if (!strcmp(what, "seccomp-notify"))
 		make_notify();
+	else if (!strcmp(what, "amx"))
+		make_amx();
 	else if (!strcmp(what, "userfaultfd"))
 		make_userfaultfd();
 	else if (!strcmp(what, "userfault-memory"))
