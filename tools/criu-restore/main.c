@@ -77,7 +77,9 @@ static int prepare(struct restore *x, struct cr_err *e)
 		return cr_err_set(e, CR_E_NO_CHECKPOINT, 0, "images directory", "there is no inventory.img");
 	if (err < 0)
 		return err;
-	err = plan_load(&x->rst, &x->plan, e);
+	err = verify_files(x->rst.img, x->opts.checksum, e);
+	if (!err)
+		err = plan_load(&x->rst, &x->plan, e);
 	if (!err)
 		err = rst_own_load(&x->own, &x->arena, e);
 	if (!err)
@@ -225,8 +227,10 @@ static int run(struct restore *x, struct cr_err *e)
 		err = files_journal_undo(e);
 		return err < 0 ? err : 0;
 	}
-	if (!err)
-		err = prepare(x, e);
+	if (err)
+		return err;
+	stage_begin(&x->facts, "criu-restore");
+	err = prepare(x, e);
 	if (err && !x->opts.plan)
 		report_json(x, e);
 	if (err)

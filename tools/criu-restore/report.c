@@ -65,20 +65,19 @@ int report_stats(const struct restore *x, struct cr_err *e)
 	return img_write_one(AT_FDCWD, IMG_STATS_RESTORE, 0, &all, e);
 }
 
-void report_json(const struct restore *x, const struct cr_err *failure)
+void report_json(struct restore *x, const struct cr_err *failure)
 {
-	struct cr_report failures = { 0 };
-	struct stage_facts f;
-	struct cr_err e;
+	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct cr_report report = {};
+	struct cr_err e = {};
 
-	stage_begin(&f, "criu-restore");
-	f.started_ns -= (clock_us() - x->start_us) * 1000;
 	if (x->plan.nr)
-		f.extra = json_pack("{s:i, s:I, s:I}", "pid", x->plan.tasks[0].pid, "processes",
-				    (json_int_t)x->plan.nr_live, "threads", (json_int_t)x->plan.nr_threads);
+		x->facts.extra = json_pack("{s:i, s:I, s:I}", "pid", x->plan.tasks[0].pid, "processes",
+					   (json_int_t)x->plan.nr_live, "threads", (json_int_t)x->plan.nr_threads);
 	if (failure)
-		cr_report_add(&failures, failure);
-	if (restore_record_write(AT_FDCWD, &f, &failures, &e))
-		log_failure(&e);
-	cr_report_free(&failures);
+		cr_report_add(&report, failure);
+	/* The error goes to stderr in any case. */
+	if (work < 0 || restore_record_write(work, &x->facts, &report, &e))
+		log_warn("restore.json cannot be written: %s", e.code ? e.reason : strerror(errno));
+	cr_report_free(&report);
 }

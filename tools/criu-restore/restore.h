@@ -4,6 +4,7 @@
 #define CR_RESTORE_RESTORE_H
 
 #include "blob/restorer-abi.h"
+#include "image/manifest.h"
 #include "kind/core/core.h"
 #include "kind/mm/restore-mm.h"
 #include "kind/restore-task.h"
@@ -48,6 +49,7 @@ struct restore {
 	bool root_traced;
 	int timens; /* our own time namespace, to go back to; -1 */
 	uint64_t start_us, fork_us, forked_us;
+	struct stage_facts facts; /* of restore.json */
 };
 
 /* ---- tree.c: making tasks ---- */
@@ -91,9 +93,14 @@ int clock_enter(struct restore *x, struct cr_err *e);
 void clock_leave(struct restore *x);
 uint64_t clock_us(void);
 
+/* ---- verify.c ---- */
+/* Compare the images with the manifest, if there is one. @sums: their contents too */
+int verify_files(int img, bool sums, struct cr_err *e);
+
 /* ---- report.c ---- */
 int report_pidfile(const struct restore *x, struct cr_err *e);
 int report_stats(const struct restore *x, struct cr_err *e);
-void report_json(const struct restore *x, const struct cr_err *failure);
+/* restore.json; @failure: NULL: all is well. */
+void report_json(struct restore *x, const struct cr_err *failure);
 
 #endif

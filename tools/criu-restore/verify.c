@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Is the directory what was sealed? The manifest lists each image with its size, and most with a checksum. Page images
+ * must have their size: nothing else shows that a copy of them ended early. The others show by themselves whether they
+ * are whole, and may have been edited since (crit): a difference is only told. With --checksum everything must be as it was.
+ * Images without a manifest are CRIU's own: there is nothing to compare.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "image/manifest.h"
+#include "restore.h"
+
+enum { CHUNK = 256 << 10 };
+
+static int check_sum(int img, const char *name, const char *want, struct cr_err *e)
+{
+	_cleanup_close_ int fd = openat(img, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_free_ char *buf = malloc(CHUNK);
+	uint32_t crc = 0;
+	ssize_t n;
+
+	if (!buf)
+		return cr_err_nomem(e);
+	if (fd < 0)
+		return cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot be opened");
+	while ((n = read(fd, buf, CHUNK)) != 0) {
+		if (n < 0 && errno != EINTR)
+			return cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot be read");
+		if (n > 0)
+			crc = crc32c(crc, buf, (size_t)n);
+	}
+	if (crc != strtoul(want, NULL, 16))
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, name, "its checksum is %08x, the manifest says %.16s", crc,
+				  want);
+	return 0;
+}
+
+static int check_file(int img, const json_t *row, bool sums, struct cr_err *e)
+{
+	const json_t *size = json_object_get(row, "size");
+	const char *escaped = json_string_value(json_object_get(row, "name"));
+	const char *sum = json_string_value(json_object_get(row, "crc32c"));
+	char name[NAME_MAX + 1];
+	struct stat st;
+
+	if (!escaped || json_bytes_decode(escaped, name, sizeof(name)) <= 0 || strchr(name, '/') ||
+	    !json_is_integer(size))
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "a row of files[] has no name or size");
+	if (fstatat(img, name, &st, AT_SYMLINK_NOFOLLOW))
+		return cr_err_set(e, errno == ENOENT ? CR_E_IMG_MISSING : CR_E_SYSTEM, errno, name,
+				  "the manifest lists it");
+	if (st.st_size != json_integer_value(size)) {
+		cr_err_set(e, st.st_size < json_integer_value(size) ? CR_E_IMG_TRUNCATED : CR_E_IMG_CORRUPT, 0, name,
+			   "it has %lld bytes, the manifest says %lld", (long long)st.st_size,
+			   (long long)json_integer_value(size));
+		if (sums || !strncmp(name, "pages-", 6))
+			return -EINVAL;
+		log_info("%s: %s: changed since the dump", name, e->reason);
+		*e = (struct cr_err){};
+	}
+	return sums && sum ? check_sum(img, name, sum, e) : 0;
+}
+
+int verify_files(int img, bool sums, struct cr_err *e)
+{
+	json_t *m = NULL, *row;
+	int err = manifest_read(img, &m, e);
+	size_t i;
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	json_array_foreach(json_object_get(m, "files"), i, row)
+	{
+		err = check_file(img, row, sums, e);
+		if (err)
+			break;
+	}
+	json_decref(m);
+	return err;
+}
