@@ -311,7 +311,6 @@ void verify_image(struct verify *v, struct vimage *i)
 	got = img_open_fd(fd, i->name, i->type, &r, &e);
 	if (got < 0) {
 		told(v, i, 0, &e);
-		check_count(v, i, 0);
 		return;
 	}
 	if (head_ok(v, i, &r)) {

@@ -77,13 +77,14 @@ static void check_row(struct verify *v, json_t *row, struct idmap *listed)
 		check_sum(v, name, json_string_value(sum));
 }
 
-/* Images that the seal did not see: somebody put them there. */
+/* Images that the seal did not see: somebody put them there. The inventory is the seal's own. */
 static void check_unlisted(struct verify *v, const struct idmap *listed)
 {
 	for (size_t k = 0; k < v->n_images; k++) {
 		const struct vimage *i = &v->images[k];
 
-		if (i->type == IMG_STATS_DUMP || i->type == IMG_STATS_RESTORE || i->type == IMG_IRMAP_CACHE)
+		if (i->type == IMG_INVENTORY || i->type == IMG_STATS_DUMP || i->type == IMG_STATS_RESTORE ||
+		    i->type == IMG_IRMAP_CACHE)
 			continue;
 		if (!idmap_has(listed, (uint64_t)i->type << 56 ^ i->id))
 			v_warn(v, i->name, -1, "is not in manifest.json");
