@@ -118,6 +118,31 @@ static void stages(int dir)
 	json_decref(m);
 }
 
+/* needs[] in another form than ours. */
+static void reformatted(int dir)
+{
+	json_t *m = NULL;
+	char *text;
+	int fd;
+
+	ok(!manifest_read(dir, &m, &e), "read");
+	text = json_dumps(m, JSON_COMPACT);
+	json_decref(m);
+	fd = openat(dir, MANIFEST_NAME, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	write_full(fd, text, strlen(text));
+	close(fd);
+	free(text);
+	ok(!manifest_update(dir, json_pack("{s:s}", "x", "y"), &e), "change what another program wrote");
+	ok(!manifest_read(dir, &m, &e) && json_array_size(json_object_get(m, "needs")) == 301, "all rows are there");
+	json_decref(m);
+	ok(!manifest_update(dir, json_pack("{s:s}", "x", "\n \"needs\": [\n"), &e), "change it again");
+	ok(!manifest_read(dir, &m, &e) && json_array_size(json_object_get(m, "needs")) == 301, "all rows are there");
+	json_decref(m);
+	ok(!manifest_read_head(dir, &m, &e) && !json_object_get(m, "needs") && json_object_get(m, "x"),
+	   "the head alone");
+	json_decref(m);
+}
+
 /* Many writers at a time: no row is lost. */
 static void race(int dir)
 {
@@ -160,6 +185,7 @@ int main(void)
 	sealing(dir);
 	damaged(dir);
 	stages(dir);
+	reformatted(dir);
 	race(dir);
 	record(dir);
 	unlinkat(dir, MANIFEST_NAME, 0);

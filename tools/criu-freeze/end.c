@@ -44,13 +44,13 @@ static int tell_sealed(struct hold *h, struct cr_err *e)
 }
 
 /* With a holder that has held the tree since the manifest was begun: a holder ends with its hold. */
-static int seal_held(const struct cr_opts *o, int img, struct hold *h, struct cr_err *e)
+static int seal_held(const struct cr_opts *o, int img, json_t *m, struct hold *h, struct cr_err *e)
 {
 	int err;
 
 	if (!h->banner.started_ns)
 		return cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "it does not hold the tree");
-	err = seal_images(img, !o->no_sync, o->checksum, e);
+	err = seal_images(img, m, !o->no_sync, o->checksum, e);
 	if (err) {
 		write_failure(img, e);
 		return err;
@@ -64,11 +64,15 @@ static int seal_held(const struct cr_opts *o, int img, struct hold *h, struct cr
 int freeze_seal(const struct cr_opts *o, int img, struct cr_err *e)
 {
 	struct hold h = { .fd = -1 };
+	json_t *m = NULL;
 	int err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
 
 	if (err)
 		return err;
-	err = seal_held(o, img, &h, e);
+	err = manifest_read_head(img, &m, e);
+	if (!err)
+		err = seal_held(o, img, m, &h, e);
+	json_decref(m);
 	hold_close(&h);
 	return err;
 }
@@ -140,20 +144,22 @@ static void await_holder_end(struct hold *h)
 	hold_close(h);
 }
 
-static int finish(const struct cr_opts *o, int img, struct hold *h, enum how how, struct cr_err *e)
+/* @m: the manifest, or NULL: to be read */
+static int finish(const struct cr_opts *o, int img, json_t *m, struct hold *h, enum how how, struct cr_err *e)
 {
 	static const char *const names[] = { "killed", "running", "stopped" };
 	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct cr_err late = { 0 };
 	struct hold_end end;
-	json_t *m = NULL;
 	int err = let_go(h, how, &end, e);
 
 	if (err)
 		return err;
 	await_holder_end(h);
 	/* The checkpoint stands and the tree is gone: what fails now is told, but no failure of the dump. */
-	if (manifest_read(img, &m, &late)) {
+	if (m) {
+		json_incref(m);
+	} else if (manifest_read_head(img, &m, &late)) {
 		log_failure(&late);
 		return 0;
 	}
@@ -167,20 +173,11 @@ static int finish(const struct cr_opts *o, int img, struct hold *h, enum how how
 	return 0;
 }
 
-static enum how how_to_end(const struct cr_opts *o, int img, struct cr_err *e, int *ret_err)
+static enum how how_to_end(const struct cr_opts *o, json_t *m)
 {
-	enum how how = END_KILL;
-	json_t *m = NULL;
-
-	*ret_err = manifest_read(img, &m, e);
-	if (*ret_err)
-		return how;
 	if (o->leave_stopped || option(m, "leave_stopped"))
-		how = END_STOP;
-	else if (o->leave_running || option(m, "leave_running"))
-		how = END_THAW;
-	json_decref(m);
-	return how;
+		return END_STOP;
+	return o->leave_running || option(m, "leave_running") ? END_THAW : END_KILL;
 }
 
 int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e)
@@ -188,14 +185,16 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 	struct cr_err script = { 0 };
 	struct hold_end end;
 	struct hold h = { .fd = -1 };
+	json_t *m = NULL;
 	enum how how;
 	int code = 0, err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
 
 	if (err)
 		return err;
-	how = how_to_end(o, img, e, &err);
+	err = manifest_read_head(img, &m, e);
+	how = how_to_end(o, m);
 	if (!err)
-		err = seal_held(o, img, &h, e);
+		err = seal_held(o, img, m, &h, e);
 	if (err && o->as_criu) {
 		/* The wrapper has no step behind this one. By hand the tree stays held: the user may mend and try
 		 * again. */
@@ -211,7 +210,8 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 		*ret_code = code > 0 ? code & 0xff : 1;
 	}
 	if (!err)
-		err = finish(o, img, &h, how, e);
+		err = finish(o, img, m, &h, how, e);
+	json_decref(m);
 	hold_close(&h);
 	if (!err && !code)
 		log_info("Dumping finished successfully");
@@ -234,7 +234,7 @@ int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e)
 
 	if (err)
 		return err;
-	err = finish(o, img, &h, END_KILL, e);
+	err = finish(o, img, NULL, &h, END_KILL, e);
 	hold_close(&h);
 	return err;
 }
@@ -247,7 +247,7 @@ int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e
 	int err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
 
 	if (!err && sealed(img)) {
-		err = finish(o, img, &h, stopped ? END_STOP : END_THAW, e);
+		err = finish(o, img, NULL, &h, stopped ? END_STOP : END_THAW, e);
 	} else if (!err) {
 		err = let_go(&h, stopped ? END_STOP : END_THAW, &end, e);
 		if (!err)

@@ -231,15 +231,11 @@ static void remove_stage_dir(int img)
 	unlinkat(img, STAGE_DIR, AT_REMOVEDIR);
 }
 
-int seal_images(int img, bool sync, bool checksum_pages, struct cr_err *e)
+int seal_images(int img, json_t *m, bool sync, bool checksum_pages, struct cr_err *e)
 {
-	json_t *m = NULL, *files;
-	int ret = manifest_read(img, &m, e);
+	json_t *files = json_array();
+	int ret = check_stages(m, e);
 
-	if (ret)
-		return ret;
-	ret = check_stages(m, e);
-	files = json_array();
 	if (!ret && !files)
 		ret = cr_err_nomem(e);
 	if (!ret)
@@ -255,6 +251,5 @@ int seal_images(int img, bool sync, bool checksum_pages, struct cr_err *e)
 			unlinkat(img, "inventory.img", 0); /* no checkpoint without its seal */
 	}
 	json_decref(files);
-	json_decref(m);
 	return ret;
 }

@@ -4,15 +4,17 @@
 #define CRIU_FREEZE_SEAL_H
 
 #include <stdbool.h>
+#include <jansson.h>
 
 #include "base/err.h"
 
 /*
  * Check that every stage is done, make all images durable, write inventory.img and the sealed manifest, remove .stage.
+ * @m: the manifest as it stands, without needs[]
  * @sync: fsync images, manifest and directory; without it the manifest says "synced": false
  * @checksum_pages: checksums of pages-* too
  * Return: 0; -EINVAL with @e (CR_E_NOT_SEALED names the stage that is missing or failed), or -errno.
  */
-int seal_images(int img, bool sync, bool checksum_pages, struct cr_err *e);
+int seal_images(int img, json_t *m, bool sync, bool checksum_pages, struct cr_err *e);
 
 #endif

@@ -7,7 +7,11 @@
  * directory through a description of its own: it needs no file that would have to be removed, and ends with the
  * process.
  *
- * A document is written in one piece: json_dumpfd() would make a system call per token.
+ * needs[] may have very many rows, which only readers of needs[] have to parse. So it stands last, with one row a line,
+ * and who changes the document carries it along as text. A document in another form (a person's, jq's) is parsed as a
+ * whole, and comes out in this one.
+ *
+ * A document is written in few pieces: json_dumpfd() would make a system call per token.
  */
 #include "image/manifest.h"
 
@@ -19,10 +23,12 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "image/need-set.h"
 
 enum { MANIFEST_FORMAT = 1, MANIFEST_MAX = 512 << 20 };
 
@@ -51,25 +57,23 @@ static int lock_dir(int img, struct cr_err *e)
 }
 
 /* Replace @name in @dir by rename. */
-static int write_doc(int dir, const char *name, json_t *doc, bool sync, struct cr_err *e)
+static int write_text(int dir, const char *name, const struct iovec *iov, size_t n, bool sync, struct cr_err *e)
 {
-	_cleanup_free_ char *text = json_dumps(doc, JSON_INDENT(1));
 	_cleanup_close_ int fd = -1;
 	char tmp[64];
-	size_t len;
-	int ret;
+	off_t len = 0;
+	int ret = 0;
 
-	if (!text)
-		return cr_err_nomem(e);
-	len = strlen(text);
-	text[len++] = '\n'; /* in the place of the NUL */
+	for (size_t i = 0; i < n; i++)
+		len += (off_t)iov[i].iov_len;
 	snprintf(tmp, sizeof(tmp), ".%s.%d", name, getpid());
 	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return write_error(e, name, errno, "create it");
 	/* ext4 flushes what is not allocated yet when a rename replaces a file (2 ms, measured): have it allocated. */
-	(void)!fallocate(fd, 0, 0, (off_t)len);
-	ret = write_full(fd, text, len);
+	(void)!fallocate(fd, 0, 0, len);
+	for (size_t i = 0; !ret && i < n; i++)
+		ret = write_full(fd, iov[i].iov_base, iov[i].iov_len);
 	if (!ret && sync && fsync(fd))
 		ret = -errno;
 	if (!ret && renameat(dir, tmp, dir, name))
@@ -83,23 +87,49 @@ static int write_doc(int dir, const char *name, json_t *doc, bool sync, struct c
 	return 0;
 }
 
-int manifest_write(int img, json_t *m, bool sync, struct cr_err *e)
+static int write_json(int dir, const char *name, const json_t *doc, struct cr_err *e)
 {
-	return write_doc(img, MANIFEST_NAME, m, sync, e);
+	_cleanup_free_ char *text = json_dumps(doc, JSON_INDENT(1));
+	struct iovec iov[2] = { { text, text ? strlen(text) : 0 }, { (void *)"\n", 1 } };
+
+	return text ? write_text(dir, name, iov, 2, false, e) : cr_err_nomem(e);
 }
 
-int manifest_read(int img, json_t **ret, struct cr_err *e)
-{
-	_cleanup_free_ char *text = NULL;
-	ssize_t len = read_file_at(img, MANIFEST_NAME, MANIFEST_MAX, &text);
-	json_error_t bad;
-	json_t *m;
+/* ---- the document: all but needs[], and the rows of that as text ---- */
 
-	if (len == -ENOENT)
-		return cr_err_set(e, CR_E_NO_CHECKPOINT, ENOENT, MANIFEST_NAME, "there is none");
-	if (len < 0)
-		return cr_err_set(e, CR_E_SYSTEM, (int)-len, MANIFEST_NAME, "cannot read it");
-	m = json_loadb(text, len, JSON_REJECT_DUPLICATES, &bad);
+#define NEEDS_KEY "\n \"needs\": ["
+#define DOC_END	  "]\n}\n"
+
+struct doc {
+	json_t *head;
+	char *rows; /* joined by NEED_SEPARATOR */
+	size_t rows_len;
+	char *text;	      /* what was read; rows may lie in it */
+	struct need_set made; /* or in here */
+};
+
+static void doc_free(struct doc *d)
+{
+	json_decref(d->head);
+	free(d->text);
+	need_set_free(&d->made);
+}
+
+/* Where needs[] begins in our own form, where it is the last member but not the only one; or NULL. */
+static char *find_needs(char *text, size_t len)
+{
+	char *key = len > strlen(DOC_END) && !memcmp(text + len - strlen(DOC_END), DOC_END, strlen(DOC_END))
+			    ? strstr(text, NEEDS_KEY)
+			    : NULL;
+
+	return key && key > text && key[-1] == ',' && !strstr(key + 1, "\n \"") ? key : NULL;
+}
+
+static int parse(const char *text, size_t len, json_t **ret, struct cr_err *e)
+{
+	json_error_t bad;
+	json_t *m = json_loadb(text, len, JSON_REJECT_DUPLICATES, &bad);
+
 	if (!m)
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "line %d: %s", bad.line, bad.text);
 	if (!json_is_object(m)) {
@@ -107,6 +137,99 @@ int manifest_read(int img, json_t **ret, struct cr_err *e)
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "it is no JSON object");
 	}
 	*ret = m;
+	return 0;
+}
+
+static ssize_t read_text(int img, char **ret, struct cr_err *e)
+{
+	ssize_t len = read_file_at(img, MANIFEST_NAME, MANIFEST_MAX, ret);
+
+	if (len == -ENOENT)
+		return cr_err_set(e, CR_E_NO_CHECKPOINT, ENOENT, MANIFEST_NAME, "there is none");
+	return len < 0 ? cr_err_set(e, CR_E_SYSTEM, (int)-len, MANIFEST_NAME, "cannot read it") : len;
+}
+
+/* Rows that were parsed become text. */
+static int take_rows(struct doc *d)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(d->head, "needs"), i, row)
+	{
+		int ret = need_set_add_json(&d->made, row);
+
+		if (ret)
+			return ret;
+	}
+	json_object_del(d->head, "needs");
+	d->rows = d->made.text;
+	d->rows_len = d->made.len;
+	return 0;
+}
+
+/* On success doc_free() is the caller's. */
+static int doc_read(int img, struct doc *ret, struct cr_err *e)
+{
+	struct doc d = { 0 };
+	ssize_t len = read_text(img, &d.text, e);
+	char *key = len < 0 ? NULL : find_needs(d.text, (size_t)len);
+	int err;
+
+	if (len < 0)
+		return (int)len;
+	if (key) {
+		d.rows = key + strlen(NEEDS_KEY);
+		d.rows += strspn(d.rows, "\n ");
+		d.rows_len = (size_t)(d.text + len - strlen(DOC_END) - d.rows);
+		key[-1] = '}';
+		err = parse(d.text, (size_t)(key - d.text), &d.head, e);
+	} else {
+		err = parse(d.text, (size_t)len, &d.head, e);
+		if (!err && take_rows(&d))
+			err = cr_err_nomem(e);
+	}
+	if (err)
+		doc_free(&d);
+	else
+		*ret = d;
+	return err;
+}
+
+static int doc_write(int img, const struct doc *d, bool sync, struct cr_err *e)
+{
+	_cleanup_free_ char *head = json_dumps(d->head, JSON_INDENT(1));
+	size_t len = head ? strlen(head) : 0;
+
+	if (len < 3) /* "{}" would need no comma */
+		return head ? cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "it is empty") : cr_err_nomem(e);
+	const struct iovec iov[] = {
+		{ head, len - 2 },
+		{ (void *)("," NEEDS_KEY "\n  "), strlen(NEEDS_KEY) + (d->rows_len ? 4 : 1) },
+		{ d->rows, d->rows_len },
+		{ (void *)DOC_END, strlen(DOC_END) },
+	};
+
+	return write_text(img, MANIFEST_NAME, iov, 4, sync, e);
+}
+
+int manifest_read(int img, json_t **ret, struct cr_err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	ssize_t len = read_text(img, &text, e);
+
+	return len < 0 ? (int)len : parse(text, (size_t)len, ret, e);
+}
+
+int manifest_read_head(int img, json_t **ret, struct cr_err *e)
+{
+	struct doc d;
+	int err = doc_read(img, &d, e);
+
+	if (err)
+		return err;
+	*ret = json_incref(d.head);
+	doc_free(&d);
 	return 0;
 }
 
@@ -140,11 +263,12 @@ static json_t *new_id(void)
 int manifest_begin(int img, json_t *head, struct cr_err *e)
 {
 	_cleanup_close_ int lock = -1;
+	struct doc d = { 0 };
 	json_t *m;
 	int ret;
 
-	m = json_pack("{s:i, s:o?, s:o, s:s, s:s}", "format", MANIFEST_FORMAT, "id", new_id(), "created", now_text(),
-		      "state", "open", "version", CR_VERSION);
+	m = d.head = json_pack("{s:i, s:o?, s:o, s:s, s:s}", "format", MANIFEST_FORMAT, "id", new_id(), "created",
+			       now_text(), "state", "open", "version", CR_VERSION);
 	if (!m) {
 		json_decref(head);
 		return cr_err_nomem(e);
@@ -153,94 +277,14 @@ int manifest_begin(int img, json_t *head, struct cr_err *e)
 	if (head)
 		json_object_update(m, head);
 	json_decref(head);
-	ret = json_object_set_new(m, "stages", json_array()) | json_object_set_new(m, "needs", json_array());
+	ret = json_object_set_new(m, "stages", json_array());
 	lock = ret ? cr_err_nomem(e) : lock_dir(img, e);
-	ret = lock < 0 ? lock : manifest_write(img, m, false, e);
-	json_decref(m);
+	ret = lock < 0 ? lock : doc_write(img, &d, false, e);
+	doc_free(&d);
 	return ret;
 }
 
 /* ---- what a stage collects ---- */
-
-/* Open addressing; a slot holds 1 + index into the array, 0: free. Only hashes are kept: the rows are in the array. */
-struct need_set {
-	size_t n, size; /* a power of two */
-	struct need_slot {
-		uint64_t hash;
-		size_t at;
-	} * slot;
-};
-
-static uint64_t row_hash(json_t *row)
-{
-	_cleanup_free_ char *text = json_dumps(row, JSON_COMPACT | JSON_SORT_KEYS);
-	uint64_t h = 0xcbf29ce484222325; /* FNV-1a */
-
-	for (const char *p = text; p && *p; p++)
-		h = (h ^ (unsigned char)*p) * 0x100000001b3;
-	return h;
-}
-
-static void set_put(struct need_set *s, uint64_t hash, size_t at)
-{
-	size_t i = hash & (s->size - 1);
-
-	while (s->slot[i].at)
-		i = (i + 1) & (s->size - 1);
-	s->slot[i].hash = hash;
-	s->slot[i].at = at + 1;
-	s->n++;
-}
-
-static bool set_has(const struct need_set *s, uint64_t hash, json_t *rows, json_t *row)
-{
-	if (!s->size)
-		return false;
-	for (size_t i = hash & (s->size - 1); s->slot[i].at; i = (i + 1) & (s->size - 1))
-		if (s->slot[i].hash == hash && json_equal(json_array_get(rows, s->slot[i].at - 1), row))
-			return true;
-	return false;
-}
-
-static int set_grow(struct need_set *s)
-{
-	struct need_set old = *s;
-
-	if (s->n < s->size / 2)
-		return 0;
-	s->size = old.size ? 2 * old.size : 64;
-	s->slot = calloc(s->size, sizeof(*s->slot));
-	if (!s->slot) {
-		*s = old;
-		return -ENOMEM;
-	}
-	s->n = 0;
-	for (size_t i = 0; i < old.size; i++)
-		if (old.slot[i].at)
-			set_put(s, old.slot[i].hash, old.slot[i].at - 1);
-	free(old.slot);
-	return 0;
-}
-
-static void set_free(struct need_set *s)
-{
-	if (s)
-		free(s->slot);
-	free(s);
-}
-
-/* Append @row (taken over) to @rows unless an equal one is there. */
-static void add_need(struct need_set *s, json_t *rows, json_t *row)
-{
-	uint64_t hash = row_hash(row);
-
-	if (set_has(s, hash, rows, row) || set_grow(s)) {
-		json_decref(row);
-		return;
-	}
-	set_put(s, hash, json_array_size(rows));
-	json_array_append_new(rows, row);
-}
 
 static uint64_t now_ns(void)
 {
@@ -266,13 +310,10 @@ void stage_wrote(struct stage_facts *f, const char *image, uint64_t bytes)
 void stage_need(struct stage_facts *f, json_t *row)
 {
 	if (!f->needs)
-		f->needs = json_array();
-	if (!f->seen)
-		f->seen = calloc(1, sizeof(*f->seen));
-	if (f->seen && f->needs && row)
-		add_need(f->seen, f->needs, row);
-	else
-		json_decref(row);
+		f->needs = calloc(1, sizeof(*f->needs));
+	if (f->needs && row)
+		need_set_add_json(f->needs, row);
+	json_decref(row);
 }
 
 json_t *manifest_error(const char *stage, const struct cr_err *e)
@@ -318,11 +359,12 @@ static json_t *stage_row(struct stage_facts *f, const struct cr_report *failures
 
 static void stage_release(struct stage_facts *f)
 {
-	json_decref(f->needs);
+	if (f->needs)
+		need_set_free(f->needs);
+	free(f->needs);
 	json_decref(f->tree);
-	set_free(f->seen);
-	f->needs = f->tree = NULL;
-	f->seen = NULL;
+	f->needs = NULL;
+	f->tree = NULL;
 }
 
 /* A stage that is done again replaces its row. */
@@ -347,40 +389,42 @@ static void put_stage(json_t *m, const char *name, json_t *row)
 	json_array_append_new(stages, row);
 }
 
-static void put_needs(json_t *m, struct stage_facts *f)
+/* @f's rows behind those of @d. */
+static int put_needs(struct doc *d, const struct stage_facts *f)
 {
-	json_t *needs = json_object_get(m, "needs"), *row;
-	struct need_set set = { 0 };
-	size_t i;
+	struct need_set all = { 0 };
+	int ret;
 
 	if (!f->needs)
-		return;
-	if (!json_is_array(needs) || !json_array_size(needs)) {
-		json_object_set(m, "needs", f->needs);
-		return;
+		return 0;
+	if (!d->rows_len) {
+		d->rows = f->needs->text;
+		d->rows_len = f->needs->len;
+		return 0;
 	}
-	json_array_foreach(needs, i, row)
-	{
-		if (set_grow(&set))
-			break;
-		set_put(&set, row_hash(row), i);
-	}
-	json_array_foreach(f->needs, i, row) add_need(&set, needs, json_incref(row));
-	free(set.slot);
+	ret = need_set_add_text(&all, d->rows, d->rows_len);
+	if (!ret)
+		ret = need_set_add_text(&all, f->needs->text, f->needs->len);
+	need_set_free(&d->made);
+	d->made = all;
+	d->rows = all.text;
+	d->rows_len = all.len;
+	return ret;
 }
 
 int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failures, struct cr_err *e)
 {
 	_cleanup_close_ int lock = lock_dir(img, e);
-	json_t *m = NULL, *row;
-	int ret = lock < 0 ? lock : manifest_read(img, &m, e);
+	struct doc d = { 0 };
+	json_t *m, *row;
+	int ret = lock < 0 ? lock : doc_read(img, &d, e);
 
 	row = stage_row(f, failures);
-	if (!ret && !row)
+	if (!ret && (!row || put_needs(&d, f)))
 		ret = cr_err_nomem(e);
 	if (!ret) {
+		m = d.head;
 		put_stage(m, f->name, json_incref(row));
-		put_needs(m, f);
 		if (f->tree)
 			json_object_set(m, "tree", f->tree);
 		if (failures && failures->n) {
@@ -389,10 +433,10 @@ int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failu
 			if (!json_object_get(m, "error"))
 				json_object_set_new(m, "error", manifest_error(f->name, &failures->v[0]));
 		}
-		ret = manifest_write(img, m, false, e);
+		ret = doc_write(img, &d, false, e);
 	}
 	json_decref(row);
-	json_decref(m);
+	doc_free(&d);
 	stage_release(f);
 	return ret;
 }
@@ -400,14 +444,14 @@ int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failu
 static int update(int img, json_t *members, bool sync, struct cr_err *e)
 {
 	_cleanup_close_ int lock = lock_dir(img, e);
-	json_t *m = NULL;
-	int ret = lock < 0 ? lock : manifest_read(img, &m, e);
+	struct doc d = { 0 };
+	int ret = lock < 0 ? lock : doc_read(img, &d, e);
 
-	if (!ret && json_object_update(m, members))
+	if (!ret && json_object_update(d.head, members))
 		ret = cr_err_nomem(e);
 	if (!ret)
-		ret = manifest_write(img, m, sync, e);
-	json_decref(m);
+		ret = doc_write(img, &d, sync, e);
+	doc_free(&d);
 	json_decref(members);
 	return ret;
 }
@@ -435,7 +479,7 @@ int manifest_check_sealed(int img, struct cr_err *e)
 {
 	const char *state;
 	json_t *m = NULL;
-	int ret = manifest_read(img, &m, e);
+	int ret = manifest_read_head(img, &m, e);
 
 	if (ret && ret != -ENOENT)
 		return ret;
@@ -468,7 +512,7 @@ int restore_record_write(int work, struct stage_facts *f, const struct cr_report
 	row = stage_row(f, failures);
 	if (o && row)
 		json_object_update_missing(o, row);
-	ret = o && row ? write_doc(work, RESTORE_RECORD_NAME, o, false, e) : cr_err_nomem(e);
+	ret = o && row ? write_json(work, RESTORE_RECORD_NAME, o, e) : cr_err_nomem(e);
 	json_decref(row);
 	json_decref(o);
 	stage_release(f);

@@ -19,14 +19,13 @@
 /* Facts that a stage collects while it works; handed to manifest_stage() once. */
 struct stage_facts {
 	const char *name; /* "criu-collect" */
-	json_t *needs;	  /* array: what a restore needs from outside, one row per distinct object; may be NULL */
 	json_t *tree;	  /* array of tasks (criu-freeze); may be NULL */
 	json_t *extra;	  /* object of the stage's own facts; may be NULL */
 	struct cr_report warnings;
-	uint64_t started_ns;   /* CLOCK_MONOTONIC */
-	uint64_t bytes;	       /* written to images */
-	json_t *files;	       /* array of names of the images written; may be NULL */
-	struct need_set *seen; /* inside: hashes of needs[] */
+	uint64_t started_ns;	/* CLOCK_MONOTONIC */
+	uint64_t bytes;		/* written to images */
+	json_t *files;		/* array of names of the images written; may be NULL */
+	struct need_set *needs; /* what a restore needs from outside, one row per distinct object; may be NULL */
 };
 
 /* Note the start. */
@@ -44,8 +43,8 @@ int manifest_begin(int img, json_t *head, struct cr_err *e);
 int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failures, struct cr_err *e);
 /* Read. @ret: owned by the caller (json_decref). -ENOENT when there is none. */
 int manifest_read(int img, json_t **ret, struct cr_err *e);
-/* Replace by rename. @sync: fsync file and directory. */
-int manifest_write(int img, json_t *m, bool sync, struct cr_err *e);
+/* The same without needs[], which may be large. */
+int manifest_read_head(int img, json_t **ret, struct cr_err *e);
 /*
  * The dump is complete: state "sealed" and the list of files, written last of all, synced unless --no-sync.
  * @files: array of {"name", "size", "crc32c"}; taken over
