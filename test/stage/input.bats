@@ -139,6 +139,25 @@ time.sleep(1000)' "$PID" >"$T/tracer" 3>&- &
 	unharmed_end
 }
 
+@test "a limit on the size of files: the reason is told" {
+	start_program "$PYTHON" -c 'import time; x = bytearray(b"x" * 8000000); print("ready", flush=True); time.sleep(1000)'
+	wait_for 5 has_line "$DIR/out.txt" ready
+	unharmed_begin
+	refused dir-full bash -c 'ulimit -f 1000; exec "$@"' - "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log
+	[[ $output == *"ulimit -f"* ]]
+	recorded "$IMG/manifest.json" dir-full
+	unharmed_end
+}
+
+@test "no standard descriptors: dump and restore as ever" {
+	start_program sleep 1000
+	"$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -v4 3>&- <&- >&- 2>&-
+	check_images
+	wait_for 5 gone "$PID"
+	"$CRIU" restore -d -D "$IMG" -W "$WORK" -v4 3>&- <&- >&- 2>&-
+	runs "$PID"
+}
+
 @test "a directory that holds a checkpoint: criu-freeze by hand refuses, --force and criu dump replace it" {
 	make_checkpoint -R
 	run "$BIN/criu-freeze" -t "$PID" -D "$IMG" -W "$WORK"

@@ -17,15 +17,6 @@
 #include "freeze.h"
 #include "image/image.h"
 
-static int dir_error(struct cr_err *e, int err, const char *what)
-{
-	enum cr_code code = err == ENOSPC || err == EDQUOT		    ? CR_E_DIR_FULL
-			    : err == EACCES || err == EPERM || err == EROFS ? CR_E_DIR_UNWRITABLE
-									    : CR_E_SYSTEM;
-
-	return cr_err_set(e, code, err, "images directory", "%s", what);
-}
-
 static bool holder_lives(int img)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -49,7 +40,7 @@ int dir_check(const struct cr_opts *o, int img, bool *ret_old, struct cr_err *e)
 		return cr_err_set(e, CR_E_DIR_HAS_CHECKPOINT, 0, "images directory", "it holds a checkpoint");
 	/* Made here once, so that a directory that cannot be written is found before anything stops. */
 	if (mkdirat(img, STAGE_DIR, 0700) && errno != EEXIST)
-		return dir_error(e, errno, "cannot write it");
+		return cr_err_write(e, errno, "images directory", "cannot write it");
 	return 0;
 }
 
@@ -74,18 +65,18 @@ int dir_clean(int img, struct cr_err *e)
 
 	for (int i = 0; i < 2; i++)
 		if (unlinkat(img, first[i], 0) && errno != ENOENT)
-			return dir_error(e, errno, "cannot remove the old checkpoint");
+			return cr_err_write(e, errno, "images directory", "cannot remove the old checkpoint");
 	dir_remove_stage(img);
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir)
-		return dir_error(e, errno, "cannot read it");
+		return cr_err_write(e, errno, "images directory", "cannot read it");
 	fd = -1;
 	while ((d = readdir(dir)))
 		if (is_leftover(d->d_name) && strcmp(d->d_name, "stats-restore"))
 			unlinkat(img, d->d_name, 0);
 	closedir(dir);
 	if (mkdirat(img, STAGE_DIR, 0700) && errno != EEXIST)
-		return dir_error(e, errno, "cannot write it");
+		return cr_err_write(e, errno, "images directory", "cannot write it");
 	return 0;
 }
 

@@ -132,10 +132,7 @@ static int write_chunk(const struct chunk *k, const uint8_t *buf, struct cr_err 
 {
 	int err = pwrite_full(k->dst->fd, buf, k->len, (off_t)k->off);
 
-	if (!err)
-		return 0;
-	return cr_err_set(e, err == -ENOSPC || err == -EDQUOT || err == -EFBIG ? CR_E_DIR_FULL : CR_E_SYSTEM, -err,
-			  k->dst->name, "cannot be written");
+	return err ? cr_err_write(e, -err, k->dst->name, "cannot be written") : 0;
 }
 
 static int run_chunk(const struct chunk *k, uint8_t *buf, uint64_t ns[2], struct cr_err *e)

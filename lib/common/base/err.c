@@ -49,6 +49,20 @@ void cr_err_remedy(struct cr_err *e, const char *fmt, ...)
 	va_end(ap);
 }
 
+int cr_err_write(struct cr_err *e, int err, const char *object, const char *what)
+{
+	enum cr_code code = CR_E_SYSTEM;
+
+	if (err == ENOSPC || err == EDQUOT || err == EFBIG)
+		code = CR_E_DIR_FULL;
+	else if (err == EACCES || err == EPERM || err == EROFS)
+		code = CR_E_DIR_UNWRITABLE;
+	cr_err_set(e, code, err, object, "%s", what);
+	if (err == EFBIG)
+		cr_err_remedy(e, "allow larger files (ulimit -f), or name a directory on another file system with -D");
+	return -err;
+}
+
 int cr_err_nomem(struct cr_err *e)
 {
 	return cr_err_set(e, CR_E_NOMEM, ENOMEM, "this process", "no memory left");

@@ -52,6 +52,8 @@ int cr_err_set(struct cr_err *e, enum cr_code code, int err, const char *object,
 	__attribute__((format(printf, 5, 6)));
 /* Replace the registry's remedy by one that fits better. */
 void cr_err_remedy(struct cr_err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What could not be written, for the reason @err: the code follows from it. @what: "cannot be created" */
+int cr_err_write(struct cr_err *e, int err, const char *object, const char *what);
 /* -ENOMEM, described. */
 int cr_err_nomem(struct cr_err *e);
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -107,6 +108,27 @@ static int open_all(const struct cr_opts *o, bool need_img, int *ret_img, bool *
 	return err;
 }
 
+static void nothing(int sig)
+{
+}
+
+/* A limit on the size of files shows as EFBIG, and not as the end of the tool. Not ignored: scripts would inherit that. */
+static void survive_limits(void)
+{
+	sigaction(SIGXFSZ, &(struct sigaction){ .sa_handler = nothing }, NULL);
+}
+
+/* 0 to 2 must be taken, or what is opened next gets their numbers and the log is written into an image. */
+static void fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO && !fcntl(fd, F_SETFD, 0));
+	fd_close(fd);
+}
+
 /* A stage that the wrapper started ahead does not tell what criu-freeze, with the same arguments, tells too. */
 static void leave_to_freeze(const struct cr_opts *o, const struct cr_err *e)
 {
@@ -137,6 +159,9 @@ int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_i
 		exit(0);
 	}
 	cr_log_init(prog, ret->verbosity);
+	fill_standard();
+	if (who & W_DUMP)
+		survive_limits();
 	err = open_all(ret, need_img, ret_img, &first, e);
 	if (err)
 		leave_to_freeze(ret, e);

@@ -26,13 +26,8 @@ static const char *tmp_name(const struct img_writer *w, char buf[TMP_MAX_NAME])
 static int write_error(const struct img_writer *w, int err, const char *what, struct cr_err *e)
 {
 	char name[IMG_NAME_MAX];
-	enum cr_code code = CR_E_SYSTEM;
 
-	if (err == ENOSPC || err == EDQUOT)
-		code = CR_E_DIR_FULL;
-	else if (err == EACCES || err == EROFS || err == EPERM)
-		code = CR_E_DIR_UNWRITABLE;
-	return cr_err_set(e, code, err, img_name(w->type, w->id, name), "%s", what);
+	return cr_err_write(e, err, img_name(w->type, w->id, name), what);
 }
 
 static int put_head(struct img_writer *w, struct cr_err *e)
@@ -131,7 +126,7 @@ int img_put(struct img_writer *w, const void *message, struct cr_err *e)
 		return write_error(w, EINVAL, "an entry lacks a required field", e);
 	len = protobuf_c_message_get_packed_size(message);
 	if (len > IMG_ENTRY_MAX)
-		return write_error(w, EFBIG, "an entry is larger than 64 MiB", e);
+		return write_error(w, EMSGSIZE, "an entry is larger than 64 MiB", e);
 	size = len;
 	ret = img_put_bytes(w, &size, sizeof(size), e);
 	if (ret < 0)
