@@ -290,8 +290,21 @@ static int detach_one(struct restore *x, size_t i, const struct plan_thread *th,
 	return err ? trace_failed(&x->plan.tasks[i], th->tid, err, "cannot be let go", e) : 0;
 }
 
+/* Until a task that was sent SIGSTOP stands: "stopped" shall be true when the restore returns. */
+static void await_stop(pid_t pid)
+{
+	const struct timespec moment = { 0, 500000 };
+	_cleanup_close_ int proc = open_proc_pid(pid);
+	struct proc_stat st;
+
+	for (int i = 0; i < 2000 && proc >= 0 && !proc_stat_read(proc, "stat", &st) && st.state != 'T'; i++)
+		nanosleep(&moment, NULL);
+}
+
 int resume_go(struct restore *x, struct cr_err *e)
 {
+	int err;
+
 	for (size_t i = 0; i < x->plan.nr_images; i++) {
 		const struct plan_task *t = &x->plan.tasks[i];
 
@@ -299,5 +312,9 @@ int resume_go(struct restore *x, struct cr_err *e)
 		if (is_live(t) && (t->state == PLAN_STOPPED || x->opts.leave_stopped))
 			kill(t->pid, SIGSTOP);
 	}
-	return each_thread(x, detach_one, e);
+	err = each_thread(x, detach_one, e);
+	for (size_t i = 0; !err && x->opts.leave_stopped && i < x->plan.nr_images; i++)
+		if (is_live(&x->plan.tasks[i]))
+			await_stop(x->plan.tasks[i].pid);
+	return err;
 }
