@@ -244,6 +244,29 @@ print("ready", flush=True); time.sleep(1000)'
 	restore_code 2
 }
 
+@test "what is no regular file is not waited for" {
+	make_checkpoint
+	for f in manifest.json pstree.img "core-$PID.img" pages-1.img; do
+		mv "$IMG/$f" "$T/kept"
+		mkfifo "$IMG/$f"
+		run timeout 10 "$BIN/criu-restore" -d -D "$IMG" -W "$WORK"
+		[ "$status" = 2 ] || { echo "$output"; fail "$f: status $status"; }
+		[[ $output == *"$f"* ]] || fail "$f is not named: $output"
+		mv -f "$T/kept" "$IMG/$f"
+		wait_for 5 gone "$PID"
+	done
+	mkfifo "$IMG/other.img"
+	restore
+	timeout 10 "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log
+}
+
+@test "a manifest of another format" {
+	make_checkpoint
+	jq '.format = 2' "$IMG/manifest.json" >"$T/m" && cp "$T/m" "$IMG/manifest.json"
+	refused_restore image-version
+	restore_code 2
+}
+
 @test "ids that lead nowhere" {
 	make_checkpoint
 	"$BIN/crit" decode -i "$IMG/fdinfo-2.img" -o "$T/fdinfo.json" 2>/dev/null || skip "no fdinfo-2.img"

@@ -18,7 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/crc32c.h"
 #include "base/fd.h"
 #include "image/image.h"
 #include "image/manifest.h"
@@ -71,32 +70,12 @@ static bool is_listed(const char *name)
 	return (len > 4 && !strcmp(name + len - 4, ".img")) || !strcmp(name, "extra.json");
 }
 
-static int checksum(int fd, uint32_t *ret)
-{
-	static char buf[256 * 1024];
-	uint32_t crc = 0;
-
-	for (off_t pos = 0;;) {
-		ssize_t n = pread(fd, buf, sizeof(buf), pos);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			break;
-		crc = crc32c(crc, buf, (size_t)n);
-		pos += n;
-	}
-	*ret = crc;
-	return 0;
-}
-
 /* One file: durable, and a row of files[]. */
 static int seal_file(int img, const char *name, bool sync, bool checksum_pages, json_t *files, struct cr_err *e)
 {
-	_cleanup_close_ int fd = openat(img, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	uint32_t crc = 0;
+	_cleanup_close_ int fd = openat(img, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	uint64_t size;
+	uint32_t crc;
 	char text[16];
 	struct stat st;
 	json_t *row;
@@ -115,7 +94,7 @@ static int seal_file(int img, const char *name, bool sync, bool checksum_pages, 
 		return cr_err_nomem(e);
 	}
 	if (checksum_pages || strncmp(name, "pages-", 6)) {
-		err = checksum(fd, &crc);
+		err = img_sum(fd, &size, &crc);
 		if (err) {
 			json_decref(row);
 			return cr_err_set(e, CR_E_SYSTEM, -err, name, "cannot read it for its checksum");
@@ -147,7 +126,7 @@ static int start_sync(int img, DIR *d)
 		_cleanup_close_ int fd = -1;
 
 		if (is_listed(de->d_name))
-			fd = openat(img, de->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+			fd = openat(img, de->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		if (fd >= 0)
 			sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	}

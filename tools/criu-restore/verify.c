@@ -13,31 +13,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/crc32c.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "image/image.h"
 #include "image/manifest.h"
 #include "restore.h"
 
-enum { CHUNK = 256 << 10 };
-
 static int check_sum(int img, const char *name, const char *want, struct cr_err *e)
 {
-	_cleanup_close_ int fd = openat(img, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	_cleanup_free_ char *buf = malloc(CHUNK);
-	uint32_t crc = 0;
-	ssize_t n;
+	_cleanup_close_ int fd = img_open_file(img, name, e);
+	uint64_t size;
+	uint32_t crc;
+	int err = fd < 0 ? 0 : img_sum(fd, &size, &crc);
 
-	if (!buf)
-		return cr_err_nomem(e);
 	if (fd < 0)
-		return cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot be opened");
-	while ((n = read(fd, buf, CHUNK)) != 0) {
-		if (n < 0 && errno != EINTR)
-			return cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot be read");
-		if (n > 0)
-			crc = crc32c(crc, buf, (size_t)n);
-	}
+		return fd;
+	if (err)
+		return cr_err_set(e, CR_E_SYSTEM, -err, name, "cannot be read");
 	if (crc != strtoul(want, NULL, 16))
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, name, "its checksum is %08x, the manifest says %.16s", crc,
 				  want);
@@ -55,7 +47,7 @@ static int check_file(int img, const json_t *row, bool sums, struct cr_err *e)
 	if (!escaped || json_bytes_decode(escaped, name, sizeof(name)) <= 0 || strchr(name, '/') ||
 	    !json_is_integer(size))
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "a row of files[] has no name or size");
-	if (fstatat(img, name, &st, AT_SYMLINK_NOFOLLOW))
+	if (fstatat(img, name, &st, 0))
 		return cr_err_set(e, errno == ENOENT ? CR_E_IMG_MISSING : CR_E_SYSTEM, errno, name,
 				  "the manifest lists it");
 	if (st.st_size != json_integer_value(size)) {

@@ -79,11 +79,15 @@ int pwrite_full(int fd, const void *buf, size_t len, off_t off)
 ssize_t read_file_at(int dirfd, const char *path, size_t max, char **ret)
 {
 	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : read_file_fd(fd, max, ret);
+}
+
+ssize_t read_file_fd(int fd, size_t max, char **ret)
+{
 	_cleanup_free_ char *buf = NULL;
 	size_t len = 0, cap = 4096;
 
-	if (fd < 0)
-		return -errno;
 	for (;;) {
 		char *bigger = len + 1 < cap && buf ? buf : realloc(buf, buf ? cap *= 2 : cap);
 		ssize_t n;

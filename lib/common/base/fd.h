@@ -50,6 +50,8 @@ int pwrite_full(int fd, const void *buf, size_t len, off_t off);
  * Return: length, or -errno
  */
 ssize_t read_file_at(int dirfd, const char *path, size_t max, char **ret);
+/* The same of an open file. */
+ssize_t read_file_fd(int fd, size_t max, char **ret);
 /* The same into a buffer of the caller; cut and NUL-terminated at @size - 1. Return: length, or -errno. */
 ssize_t read_buf_at(int dirfd, const char *path, char *buf, size_t size);
 /* readlinkat() with a NUL; -ENAMETOOLONG when it does not fit. Return: length, or -errno. */

@@ -209,11 +209,9 @@ int img_open(int dir, enum img_type type, unsigned long id, struct img_reader *r
 	int fd, ret;
 
 	*r = (struct img_reader){ .fd = -1, .type = type, .borrowed = true };
-	fd = openat(dir, img_name(type, id, name), O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		return 0;
+	fd = img_open_file(dir, img_name(type, id, name), e);
 	if (fd < 0)
-		return cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot be opened");
+		return fd == -ENOENT ? 0 : fd;
 	ret = img_open_fd(fd, name, type, r, e);
 	if (ret < 0) {
 		fd_close(fd);

@@ -104,6 +104,11 @@ struct img_reader {
 	uint8_t *large; /* the last entry, when buf was too small */
 };
 
+/* A file of the directory, for reading; only a regular file. Return: descriptor; -errno with @e (-ENOENT: CR_E_IMG_MISSING). */
+int img_open_file(int dir, const char *name, struct cr_err *e);
+/* Size and CRC-32C of an open file, as files[] of the manifest has them. Return: 0 or -errno. */
+int img_sum(int fd, uint64_t *ret_size, uint32_t *ret_sum);
+
 /*
  * Open an image and check its head.
  * Return: 1 opened; 0 there is no such file (the format's "empty image"); -errno with @e (CR_E_IMG_MAGIC, ...).

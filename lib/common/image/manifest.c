@@ -28,20 +28,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "image/image.h"
 #include "image/need-set.h"
 
 enum { MANIFEST_FORMAT = 1, MANIFEST_MAX = 512 << 20 };
-
-static int write_error(struct cr_err *e, const char *name, int err, const char *what)
-{
-	enum cr_code code = CR_E_SYSTEM;
-
-	if (err == ENOSPC || err == EDQUOT || err == EFBIG)
-		code = CR_E_DIR_FULL;
-	else if (err == EACCES || err == EPERM || err == EROFS)
-		code = CR_E_DIR_UNWRITABLE;
-	return cr_err_set(e, code, err, name, "cannot %s", what);
-}
 
 /* Return: a descriptor that holds the lock until it is closed, or -errno. */
 static int lock_dir(int img, struct cr_err *e)
@@ -69,7 +59,7 @@ static int write_text(int dir, const char *name, const struct iovec *iov, size_t
 	snprintf(tmp, sizeof(tmp), ".%s.%d", name, getpid());
 	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return write_error(e, name, errno, "create it");
+		return cr_err_write(e, errno, name, "cannot create it");
 	/* ext4 flushes what is not allocated yet when a rename replaces a file (2 ms, measured): have it allocated. */
 	(void)!fallocate(fd, 0, 0, len);
 	for (size_t i = 0; !ret && i < n; i++)
@@ -80,10 +70,10 @@ static int write_text(int dir, const char *name, const struct iovec *iov, size_t
 		ret = -errno;
 	if (ret) {
 		unlinkat(dir, tmp, 0);
-		return write_error(e, name, -ret, "write it");
+		return cr_err_write(e, -ret, name, "cannot write it");
 	}
 	if (sync && fsync(dir))
-		return write_error(e, name, errno, "sync its directory");
+		return cr_err_write(e, errno, name, "cannot sync its directory");
 	return 0;
 }
 
@@ -125,27 +115,46 @@ static char *find_needs(char *text, size_t len)
 	return key && key > text && key[-1] == ',' && !strstr(key + 1, "\n \"") ? key : NULL;
 }
 
+static int check_format(json_t *m, struct cr_err *e)
+{
+	json_t *format = json_object_get(m, "format");
+
+	if (!json_is_object(m))
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "it is no JSON object");
+	if (!json_is_integer(format))
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "it has no format");
+	if (json_integer_value(format) != MANIFEST_FORMAT)
+		return cr_err_set(e, CR_E_IMG_VERSION, 0, MANIFEST_NAME, "its format is %lld, known is %d",
+				  (long long)json_integer_value(format), MANIFEST_FORMAT);
+	return 0;
+}
+
 static int parse(const char *text, size_t len, json_t **ret, struct cr_err *e)
 {
 	json_error_t bad;
 	json_t *m = json_loadb(text, len, JSON_REJECT_DUPLICATES, &bad);
+	int err;
 
 	if (!m)
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "line %d: %s", bad.line, bad.text);
-	if (!json_is_object(m)) {
+	err = check_format(m, e);
+	if (err)
 		json_decref(m);
-		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "it is no JSON object");
-	}
-	*ret = m;
-	return 0;
+	else
+		*ret = m;
+	return err;
 }
 
 static ssize_t read_text(int img, char **ret, struct cr_err *e)
 {
-	ssize_t len = read_file_at(img, MANIFEST_NAME, MANIFEST_MAX, ret);
+	_cleanup_close_ int fd = img_open_file(img, MANIFEST_NAME, e);
+	ssize_t len;
 
-	if (len == -ENOENT)
+	if (fd == -ENOENT)
 		return cr_err_set(e, CR_E_NO_CHECKPOINT, ENOENT, MANIFEST_NAME, "there is none");
+	if (fd < 0)
+		return fd;
+	len = read_file_fd(fd, MANIFEST_MAX, ret);
 	return len < 0 ? cr_err_set(e, CR_E_SYSTEM, (int)-len, MANIFEST_NAME, "cannot read it") : len;
 }
 

@@ -124,13 +124,13 @@ static int by_tid(const void *a, const void *b)
 static int load_rows(struct rst *r, struct extra_plan *p, const uint8_t *here, bool (*known)(void *, pid_t), void *arg,
 		     struct cr_err *e)
 {
-	int fd = openat(r->img, EXTRA_NAME, O_RDONLY | O_CLOEXEC), err = 0;
+	int fd = img_open_file(r->img, EXTRA_NAME, e), err = 0;
 	json_error_t why;
 	json_t *doc, *tasks, *row;
 	size_t i;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : cr_err_set(e, CR_E_SYSTEM, errno, EXTRA_NAME, "cannot be opened");
+		return fd == -ENOENT ? 0 : fd;
 	doc = json_loadfd(fd, JSON_REJECT_DUPLICATES, &why);
 	close(fd);
 	if (!doc)

@@ -184,9 +184,9 @@ int files_read_blob(struct rst *r, enum img_type type, const struct files_blob *
 	int ret;
 
 	img_name(type, 0, name);
-	fd = openat(r->img, name, O_RDONLY | O_CLOEXEC);
+	fd = img_open_file(r->img, name, e);
 	if (fd < 0)
-		return cr_err_set(e, CR_E_IMG_MISSING, errno, name, "cannot be opened");
+		return fd;
 	data = malloc(b->bytes ? b->bytes : 1);
 	if (!data)
 		return cr_err_nomem(e);

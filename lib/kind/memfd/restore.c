@@ -165,19 +165,11 @@ static int fill_pages(struct img_reader *rd, int pages, uint8_t *map, uint64_t s
 	return ret;
 }
 
-static int open_pages(struct rst *r, uint32_t id, struct cr_err *e)
-{
-	char name[IMG_NAME_MAX];
-	int fd;
-
-	fd = openat(r->img, img_name(IMG_PAGES, id, name), O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? cr_err_set(e, CR_E_IMG_MISSING, errno, name, "cannot be opened") : fd;
-}
-
 static int fill(struct rst *r, const MemfdInodeEntry *me, uint8_t *map, uint64_t size, struct cr_err *e)
 {
 	_cleanup_close_ int pages = -1;
 	struct arena a = { 0 };
+	char name[IMG_NAME_MAX];
 	struct img_reader rd;
 	PagemapHead *head;
 	int ret;
@@ -187,7 +179,7 @@ static int fill(struct rst *r, const MemfdInodeEntry *me, uint8_t *map, uint64_t
 		return ret; /* never touched */
 	ret = img_get(&rd, &a, &head, e);
 	if (ret > 0)
-		ret = pages = open_pages(r, head->pages_id, e);
+		ret = pages = img_open_file(r->img, img_name(IMG_PAGES, head->pages_id, name), e);
 	if (ret >= 0 && pages >= 0)
 		ret = fill_pages(&rd, pages, map, size, &a, e);
 	img_close(&rd);

@@ -294,16 +294,13 @@ static int next_entry(struct img_reader *r, struct arena *a, uint64_t *last, Pag
 static int open_pages(struct rst *r, struct img_reader *rd, struct arena *a, char name[IMG_NAME_MAX], struct cr_err *e)
 {
 	PagemapHead *head;
-	int fd, got;
+	int got;
 
 	got = img_get(rd, a, &head, e);
 	if (got <= 0)
 		return got ? got : img_bad(rd, e, "it is empty");
 	img_name(IMG_PAGES, head->pages_id, name);
-	fd = openat(r->img, name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return cr_err_set(e, errno == ENOENT ? CR_E_IMG_MISSING : CR_E_SYSTEM, errno, name, "cannot be opened");
-	return fd;
+	return img_open_file(r->img, name, e);
 }
 
 static int fill_all(struct filler *f, struct arena *a, struct cr_err *e)
