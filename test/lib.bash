@@ -46,7 +46,6 @@ common_setup()
 	# Found again in /proc/PID/environ, after a restore too.
 	export CR_TEST_ID=$T
 	mounts=$(mount_list)
-	shm=$(ls -A /dev/shm 2>/dev/null)
 }
 
 mount_list()
@@ -108,8 +107,6 @@ common_teardown()
 	# What is new, and not of another test that runs beside this one.
 	p=$(comm -13 <(echo "$mounts") <(mount_list) | awk -v own="$T/" '$2 !~ /\/criu-test\./ || index($2, own) == 1')
 	[ -z "$p" ] || problems="$problems; mounts: $p"
-	p=$(comm -13 <(echo "$shm") <(ls -A /dev/shm 2>/dev/null))
-	[ -z "$p" ] || problems="$problems; /dev/shm: $p"
 	if [ -n "${KEEP-}" ]; then
 		echo "# kept: $T"
 	else
