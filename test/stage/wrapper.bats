@@ -254,8 +254,52 @@ rows()
 @test "restore --exec-cmd: the command is the parent" {
 	start_program sleep 1000
 	dump
-	"$CRIU" restore -D "$IMG" -W "$WORK" -o restore.log --exec-cmd -- sh -c "sleep 1; grep PPid /proc/$PID/status >$T/ppid; echo \$\$ >$T/self; exit 7" || [ $? = 7 ]
+	run "$CRIU" restore -D "$IMG" -W "$WORK" -o restore.log --exec-cmd -- sh -c "grep PPid /proc/$PID/status >$T/ppid; echo \$\$ >$T/self; exit 7"
+	[ "$status" = 7 ]
 	[ "$(awk '{print $2}' "$T/ppid")" = "$(cat "$T/self")" ]
+}
+
+@test "restore --exec-cmd: a program that is not there is told before anything is made" {
+	start_program sleep 1000
+	dump
+	for name in /nonexistent/program no-such-program; do
+		refused usage "$CRIU" restore -D "$IMG" -W "$WORK" -o restore.log --exec-cmd -- $name
+		[[ $output == *"$name"* ]]
+		gone "$PID"
+	done
+	EXIT=100 refused usage "$BIN/criu-restore" -D "$IMG" -W "$WORK" -o restore.log --exec-cmd -- no-such-program
+}
+
+@test "restore --log-pid: a log per task; -o -: on standard output; -t: said to mean nothing" {
+	start_program sleep 1000
+	dump
+	restore --log-pid -t 1
+	grep -q 'descriptors are in place' "$WORK/restore.log.$PID"
+	! grep -q 'descriptors are in place' "$WORK/restore.log"
+	grep -q 'Warn.*--tree' "$WORK/restore.log"
+	dump -R -o -  >"$T/stdout"
+	grep -q 'Dumping finished successfully' "$T/stdout"
+}
+
+@test "a restore with no work directory writes no record into the images directory" {
+	start_program sleep 1000
+	dump
+	"$CRIU" restore -d -D "$IMG" -o restore.log 3>&-
+	[ ! -e "$IMG/restore.json" ]
+	run "$CRIU" restore -d -D "$IMG" -W "$IMG"
+	[ "$status" = 1 ]
+	[[ $output == *pid-taken* ]]
+	[ ! -e "$IMG/restore.json" ]
+}
+
+@test "criu restore --plan: by anybody who can read the images" {
+	requires_command setpriv
+	start_program sleep 1000
+	dump
+	chmod -R a+rX "$IMG"
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$CRIU" restore --plan -D "$IMG"
+	[ "$status" = 0 ] || { echo "$output"; return 1; }
+	[[ $output == *"$PID live sleep"* ]]
 }
 
 @test "action scripts run at each step and see where they are" {

@@ -9,6 +9,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -184,6 +186,26 @@ static int restore(struct restore *x, struct cr_err *e)
 	return err;
 }
 
+/* As execvp(3) will find it. It is looked for now because nothing of a restore that fails may be left. */
+static bool is_program(const char *name)
+{
+	const char *path = getenv("PATH");
+	char file[PATH_MAX];
+
+	if (strchr(name, '/'))
+		return !access(name, X_OK);
+	for (path = path ? path : "/bin:/usr/bin"; path; path = *path ? path + 1 : NULL) {
+		size_t n = strcspn(path, ":");
+
+		if ((size_t)snprintf(file, sizeof(file), "%.*s%s%s", (int)n, path, n ? "/" : "./", name) <
+			    sizeof(file) &&
+		    !access(file, X_OK))
+			return true;
+		path += n;
+	}
+	return false;
+}
+
 static int check_words(const struct cr_opts *o, struct cr_err *e)
 {
 	int n = o->rest;
@@ -195,6 +217,11 @@ static int check_words(const struct cr_opts *o, struct cr_err *e)
 		return cr_err_set(e, CR_E_USAGE, 0, "--exec-cmd", "it makes no sense with --restore-detached");
 	if (o->exec_cmd && o->nr_words == o->rest)
 		return cr_err_set(e, CR_E_USAGE, 0, "--exec-cmd", "no command after --");
+	if (o->exec_cmd && !is_program(o->words[o->rest])) {
+		cr_err_set(e, CR_E_USAGE, 0, "--exec-cmd", "there is no program %.200s", o->words[o->rest]);
+		cr_err_remedy(e, "name one that can be executed");
+		return -ENOENT;
+	}
 	if (!o->exec_cmd && o->nr_words > o->rest)
 		return cr_err_set(e, CR_E_USAGE, 0, "command line", "words after -- need --exec-cmd");
 	if (o->restore_sibling && !o->restore_detached)
@@ -223,6 +250,8 @@ static int run(struct restore *x, struct cr_err *e)
 {
 	int err = check_words(&x->opts, e);
 
+	if (x->opts.tree > 0)
+		log_warn("--tree means nothing to a restore: the images say which pids");
 	if (!err && x->opts.undo) {
 		err = files_journal_undo(e);
 		return err < 0 ? err : 0;

@@ -50,7 +50,8 @@ static int load_common(struct restore *x, struct cr_err *e)
 int order_check(struct restore *x, struct cr_err *e)
 {
 	const struct plan *p = &x->plan;
-	int err = load_common(x, e);
+	bool only_plan = x->opts.plan; /* which asks nothing of this machine or of our privileges */
+	int err = only_plan ? 0 : load_common(x, e);
 
 	for (size_t i = 0; !err && i < p->nr_images; i++) {
 		const struct plan_task *t = &p->tasks[i];
@@ -60,12 +61,13 @@ int order_check(struct restore *x, struct cr_err *e)
 			continue;
 		plan_who(t, who, sizeof(who));
 		err = mm_check(t->mm, &x->vdso, x->opts.allow_uprobes, who, e);
-		if (!err)
+		if (!err && !only_plan)
 			err = task_check(&x->own, t->core->tc, who, e);
 		for (size_t k = 0; !err && k < t->nr_threads; k++) {
 			const CoreEntry *core = t->threads[k].core;
 
-			err = cred_check(&x->own, core->thread_core->creds, who, e);
+			if (!only_plan)
+				err = cred_check(&x->own, core->thread_core->creds, who, e);
 			if (!err)
 				err = seccomp_check(core->thread_core, p->seccomp, who, e);
 			if (!err)

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -16,7 +17,7 @@
 int report_pidfile(const struct restore *x, struct cr_err *e)
 {
 	_cleanup_close_ int fd = -1;
-	char text[16];
+	char text[16], object[192];
 	int n, err;
 
 	if (!x->opts.pidfile)
@@ -25,7 +26,8 @@ int report_pidfile(const struct restore *x, struct cr_err *e)
 	fd = open(x->opts.pidfile, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	err = fd < 0 ? -errno : write_full(fd, text, (size_t)n);
 	if (err) {
-		cr_err_set(e, CR_E_SYSTEM, -err, x->opts.pidfile, "the pid file cannot be written");
+		snprintf(object, sizeof(object), "pid file %.160s", x->opts.pidfile);
+		cr_err_set(e, CR_E_SYSTEM, -err, object, "cannot be written");
 		if (err == -EEXIST)
 			cr_err_remedy(e, "remove the old pid file, or name another one with --pidfile");
 	}
@@ -65,12 +67,24 @@ int report_stats(const struct restore *x, struct cr_err *e)
 	return img_write_one(AT_FDCWD, IMG_STATS_RESTORE, 0, &all, e);
 }
 
+/* The images directory is never written; what CRIU puts there too (statistics, log, pid file) is its interface. */
+static bool is_images_dir(int work, int img)
+{
+	struct stat a, b;
+
+	return !fstat(work, &a) && !fstat(img, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 void report_json(struct restore *x, const struct cr_err *failure)
 {
 	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct cr_report report = {};
 	struct cr_err e = {};
 
+	if (work >= 0 && is_images_dir(work, x->rst.img)) {
+		log_debug("the work directory is that of the images: no " RESTORE_RECORD_NAME);
+		return;
+	}
 	if (x->plan.nr)
 		x->facts.extra = json_pack("{s:i, s:I, s:I}", "pid", x->plan.tasks[0].pid, "processes",
 					   (json_int_t)x->plan.nr_live, "threads", (json_int_t)x->plan.nr_threads);
