@@ -39,7 +39,10 @@ int build_bad(const struct builder *b, const struct where *w, const struct json 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	cr_err_set(e, CR_E_JSON, 0, b->file, "line %lu: entries[%lu]%s: %s", v->line, b->entry, where, text);
+	if (v->line)
+		cr_err_set(e, CR_E_JSON, 0, b->file, "line %lu: entries[%lu]%s: %s", v->line, b->entry, where, text);
+	else /* the value is from a command line */
+		cr_err_set(e, CR_E_JSON, 0, b->file, "entries[%lu]%s: %s", b->entry, where, text);
 	return -EINVAL;
 }
 

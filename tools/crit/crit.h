@@ -15,6 +15,7 @@ enum { CRIT_OK = 0, CRIT_FAILED = 1, CRIT_USAGE = 2 };
 
 /* A verb gets its own name as argv[0]. Return: an exit code; it has printed what went wrong. */
 int crit_decode(int argc, char *argv[]);
+int crit_edit(int argc, char *argv[]);
 int crit_encode(int argc, char *argv[]);
 int crit_info(int argc, char *argv[]);
 int crit_show(int argc, char *argv[]);
@@ -46,6 +47,8 @@ struct output {
 /* @path: NULL or "-": stdout */
 int output_open(struct output *out, const char *path, struct cr_err *e);
 int output_finish(struct output *out, struct cr_err *e);
+/* What is written so far, to be read by its descriptor ob->fd. Return: 0 or -errno with @e */
+int output_flush(struct output *out, struct cr_err *e);
 void output_abandon(struct output *out);
 
 /* @path: NULL or "-": stdin. Return: fd or -errno. */

@@ -3,22 +3,15 @@
 #include "crit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 
 #include "base/fd.h"
-#include "build.h"
+#include "encode.h"
 
-struct encoder {
-	struct builder b;
-	enum img_type type;
-	struct obuf *ob;
-	bool chunks; /* a ghost file whose entries follow */
-};
-
-static int on_magic(void *ctx, const char *name, struct cr_err *e)
+int encoder_magic(struct encoder *enc, const char *name, struct cr_err *e)
 {
-	struct encoder *enc = ctx;
 	const struct img_info *info;
 	uint32_t first = IMG_MAGIC_COMMON;
 
@@ -36,9 +29,8 @@ static int on_magic(void *ctx, const char *name, struct cr_err *e)
 	return 0;
 }
 
-static int on_entry(void *ctx, const struct json *entry, struct cr_err *e)
+int encoder_entry(struct encoder *enc, const struct json *entry, struct cr_err *e)
 {
-	struct encoder *enc = ctx;
 	struct builder *b = &enc->b;
 	const ProtobufCMessageDescriptor *d = img_descriptor(enc->type, b->entry);
 	const struct json *chunks;
@@ -64,10 +56,43 @@ static int on_entry(void *ctx, const struct json *entry, struct cr_err *e)
 	return ret ? ret : enc->ob->err;
 }
 
+static int on_magic(void *ctx, const char *name, struct cr_err *e)
+{
+	return encoder_magic(ctx, name, e);
+}
+
+static int on_entry(void *ctx, const struct json *entry, struct cr_err *e)
+{
+	return encoder_entry(ctx, entry, e);
+}
+
+/* Return: 0 or -errno with @e */
+static int encode_fd(int fd, const char *name, bool lenient, struct obuf *ob, struct cr_err *e)
+{
+	struct encoder *enc = calloc(1, sizeof(*enc));
+	const struct json_image image = { on_magic, on_entry, enc };
+	int ret;
+
+	if (!enc)
+		return cr_err_nomem(e);
+	enc->b.file = name;
+	enc->b.lenient = lenient;
+	enc->ob = ob;
+	ret = json_read_image(fd, name, &image, e);
+	free(enc->b.data);
+	free(enc);
+	return ret;
+}
+
+int encode_to(const char *in, struct obuf *ob, struct cr_err *e)
+{
+	_cleanup_close_ int fd = open(in, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? cr_err_set(e, CR_E_SYSTEM, errno, in, "cannot be opened") : encode_fd(fd, in, false, ob, e);
+}
+
 static int encode(const char *in, const char *out, bool lenient)
 {
-	struct encoder enc = { .b.file = input_name(in), .b.lenient = lenient };
-	const struct json_image image = { on_magic, on_entry, &enc };
 	struct output output;
 	struct cr_err e = { 0 };
 	int fd, ret;
@@ -76,13 +101,11 @@ static int encode(const char *in, const char *out, bool lenient)
 	if (fd < 0)
 		return crit_fail(&e);
 	ret = output_open(&output, out, &e);
-	enc.ob = output.ob;
 	if (!ret)
-		ret = json_read_image(fd, enc.b.file, &image, &e);
+		ret = encode_fd(fd, input_name(in), lenient, output.ob, &e);
 	if (!ret || (output.ob && output.ob->err))
 		ret = output_finish(&output, &e);
 	output_abandon(&output);
-	free(enc.b.data);
 	fd_close(fd);
 	return ret < 0 ? crit_fail(&e) : CRIT_OK;
 }

@@ -88,14 +88,19 @@ static void output_release(struct output *out)
 	*out = (struct output){ 0 };
 }
 
+int output_flush(struct output *out, struct cr_err *e)
+{
+	int ret = ob_flush(out->ob);
+
+	return ret < 0 ? cr_err_set(e, CR_E_SYSTEM, -ret, out->path ? out->path : "output", "cannot be written") : 0;
+}
+
 int output_finish(struct output *out, struct cr_err *e)
 {
 	const char *name = out->path ? out->path : "output";
-	int ret = ob_flush(out->ob);
+	int ret = output_flush(out, e);
 
-	if (ret < 0)
-		ret = cr_err_set(e, CR_E_SYSTEM, -ret, name, "cannot be written");
-	else if (out->path && rename(out->tmp, out->path) < 0)
+	if (!ret && out->path && rename(out->tmp, out->path) < 0)
 		ret = cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot be renamed into place");
 	if (!ret)
 		output_release(out);

@@ -14,7 +14,7 @@ enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_LIST, JSON
 struct json {
 	enum json_kind kind;
 	bool truth;
-	unsigned long line;
+	unsigned long line; /* 0: of no file */
 	const char *key;  /* members of objects */
 	const char *text; /* numbers as written, strings in UTF-8; NUL-terminated, but strings can have more NULs */
 	size_t len;

@@ -293,16 +293,15 @@ static void check_count(struct verify *v, const struct vimage *i, unsigned long 
 		v_error(v, i->name, 0, "the first entry is missing");
 }
 
-void verify_image(struct verify *v, struct vimage *i)
+void verify_image_fd(struct verify *v, struct vimage *i, int fd)
 {
-	_cleanup_close_ int fd = openat(v->dir, i->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct img_reader r = { 0 };
 	struct stat st;
 	struct cr_err e;
 	int got;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		v_error(v, i->name, -1, "cannot be opened: %s", strerror(fd < 0 ? errno : EINVAL));
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		v_error(v, i->name, -1, "is no regular file");
 		return;
 	}
 	i->size = st.st_size;
@@ -322,6 +321,16 @@ void verify_image(struct verify *v, struct vimage *i)
 		check_count(v, i, r.entry);
 	}
 	img_close(&r);
+}
+
+static void verify_image(struct verify *v, struct vimage *i)
+{
+	_cleanup_close_ int fd = openat(v->dir, i->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		v_error(v, i->name, -1, "cannot be opened: %s", strerror(errno));
+	else
+		verify_image_fd(v, i, fd);
 }
 
 int verify_load(struct verify *v, struct cr_err *e)

@@ -10,34 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/crc32c.h"
-#include "base/fd.h"
 #include "file-sum.h"
 #include "image/manifest.h"
-
-int file_sum(int dir, const char *name, uint64_t *ret_size, uint32_t *ret_sum)
-{
-	enum { PIECE = 1 << 20 };
-	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	_cleanup_free_ uint8_t *buf = malloc(PIECE);
-	uint32_t sum = 0;
-	uint64_t size = 0;
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	if (!buf)
-		return -ENOMEM;
-	while ((n = read(fd, buf, PIECE)) > 0) {
-		sum = crc32c(sum, buf, n);
-		size += n;
-	}
-	if (n < 0)
-		return -errno;
-	*ret_size = size;
-	*ret_sum = sum;
-	return 0;
-}
 
 static void check_sum(struct verify *v, const char *name, const char *want)
 {

@@ -237,14 +237,14 @@ static void settle(struct findings *all)
 	all->n = n;
 }
 
-static void print_text(const struct finding *f)
+static void print_text(const struct finding *f, FILE *to)
 {
 	char place[32] = "", file[1024];
 
 	if (f->entry >= 0)
 		snprintf(place, sizeof(place), "entry %ld: ", f->entry);
-	printf("%s/%s: %s%s%s\n", f->dir, safe_text(f->file, strlen(f->file), file, sizeof(file)), place,
-	       f->warning ? "warning: " : "", f->problem);
+	fprintf(to, "%s/%s: %s%s%s\n", f->dir, safe_text(f->file, strlen(f->file), file, sizeof(file)), place,
+		f->warning ? "warning: " : "", f->problem);
 }
 
 static void print_json(struct json_out *o, const struct finding *f)
@@ -266,6 +266,21 @@ static void print_json(struct json_out *o, const struct finding *f)
 	jo_end(o, '}');
 }
 
+void verify_print(struct findings *all, bool quiet, FILE *to)
+{
+	settle(all);
+	for (size_t k = 0; k < all->n; k++)
+		if (!quiet || !all->v[k].warning)
+			print_text(&all->v[k], to);
+}
+
+void findings_free(struct findings *all)
+{
+	free(all->v);
+	arena_free(&all->arena);
+	*all = (struct findings){ 0 };
+}
+
 /* Return: exit code */
 static int report(struct findings *all, bool json, bool quiet)
 {
@@ -273,13 +288,11 @@ static int report(struct findings *all, bool json, bool quiet)
 	struct output out;
 	struct cr_err e;
 
-	settle(all);
 	if (!json) {
-		for (size_t k = 0; k < all->n; k++)
-			if (!quiet || !all->v[k].warning)
-				print_text(&all->v[k]);
+		verify_print(all, quiet, stdout);
 		return all->errors ? CRIT_FAILED : CRIT_OK;
 	}
+	settle(all);
 	if (output_open(&out, NULL, &e) < 0)
 		return crit_fail(&e);
 	o.ob = out.ob;
@@ -294,7 +307,7 @@ static int report(struct findings *all, bool json, bool quiet)
 	return all->errors ? CRIT_FAILED : CRIT_OK;
 }
 
-static int verify(const char *path, struct findings *all, struct cr_err *e)
+int verify_path(const char *path, struct findings *all, struct cr_err *e)
 {
 	struct verify v = { .path = path, .found = all };
 	int ret;
@@ -328,9 +341,8 @@ int crit_verify(int argc, char *argv[])
 	if (optind == argc)
 		return crit_usage("verify", "needs a directory");
 	for (; !ret && optind < argc; optind++)
-		ret = verify(argv[optind], &all, &e);
+		ret = verify_path(argv[optind], &all, &e);
 	ret = ret < 0 ? crit_fail(&e) : report(&all, json, quiet);
-	free(all.v);
-	arena_free(&all.arena);
+	findings_free(&all);
 	return ret;
 }

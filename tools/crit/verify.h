@@ -86,8 +86,13 @@ int verify_dir(struct verify *v, struct cr_err *e);
 
 /* verify-load.c: read all images: framing, wire form, each message by itself. */
 int verify_load(struct verify *v, struct cr_err *e);
-/* Check one image by itself and keep its entries. */
-void verify_image(struct verify *v, struct vimage *image);
+/* Check one image by itself and keep its entries. @fd: at its start */
+void verify_image_fd(struct verify *v, struct vimage *image, int fd);
+/* verify.c: a directory from outside. Return: 0 or -errno with @e; what was found is in @all */
+int verify_path(const char *path, struct findings *all, struct cr_err *e);
+/* Print findings as text, errors only if @quiet. */
+void verify_print(struct findings *all, bool quiet, FILE *to);
+void findings_free(struct findings *all);
 /* verify-wire.c: required fields, enumerations, unknown fields, unusual encodings. Return: whether it can be unpacked. */
 bool verify_wire(struct verify *v, const char *file, long entry, const ProtobufCMessageDescriptor *d,
 		 const uint8_t *data, size_t len);

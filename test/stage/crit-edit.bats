@@ -1,0 +1,199 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# crit edit: values of an image by path, in an editor; and of whole directories, with all references.
+load ../lib
+
+CRIT=$BIN/crit
+FIXTURES=$SHARED/fixtures/criu-4.2
+
+copy_of()
+{
+	[ -d "$FIXTURES" ] || skip "../shared is not there"
+	rm -rf "$IMG"
+	cp -r "$FIXTURES/$1/img" "$IMG"
+	chmod -R u+w "$IMG"
+}
+
+# The value at a jq path of an image.
+value()
+{
+	"$CRIT" decode -i "$IMG/$1" | jq -r "$2"
+}
+
+# Must fail with a text, and leave the image as it is.
+refuse()
+{
+	local want=$1 img=$2
+	shift 2
+	cp "$IMG/$img" "$T/before"
+	run "$CRIT" edit "$IMG/$img" "$@"
+	[ "$status" = 1 ] || { echo "exit $status: $*: $output"; return 1; }
+	[[ $output == *"$want"* ]] || { echo "$*: $output"; return 1; }
+	cmp "$T/before" "$IMG/$img"
+}
+
+@test "numbers, text, names of enumerations and flags, booleans, lists; several at once" {
+	copy_of tree
+	"$CRIT" edit "$IMG/core-24030.img" tc.comm=hello tc.exit_code=0x1f 'thread_core.creds.groups+=5' 'thread_core.creds.groups+=6' \
+		thread_core.sched_nice=-3
+	[ "$(value core-24030.img '.entries[0] | [.tc.comm, .tc.exit_code, .thread_core.creds.groups, .thread_core.sched_nice] | @json')" = \
+		'["hello",31,[5,6],-3]' ]
+	"$CRIT" edit "$IMG/mm-24030.img" 'vmas[0].prot=PROT_READ | PROT_WRITE' thp_disabled=true mm_saved_auxv='[33, 18446744073709551615]'
+	[ "$(value mm-24030.img '.entries[0] | [.vmas[0].prot, .thp_disabled] | @json')" = '[3,true]' ]
+	"$CRIT" decode -i "$IMG/mm-24030.img" | grep -q '"mm_saved_auxv": \[33, 18446744073709551615\]'
+	"$CRIT" edit "$IMG/inventory.img" lsmtype=SELINUX
+	[ "$(value inventory.img '.entries[0].lsmtype')" = SELINUX ]
+	"$CRIT" edit -d 'thread_core.creds.groups[0]' -d tc.loginuid "$IMG/core-24030.img"
+	[ "$(value core-24030.img '.entries[0] | [.thread_core.creds.groups, .tc.loginuid] | @json')" = '[[6],null]' ]
+}
+
+@test "entries by number, by value, all of them; elements of lists by value; messages and addresses" {
+	copy_of sockets
+	"$CRIT" edit "$IMG/files.img" '[id=2].reg.name=/x y' 'entries[0].reg.pos=7' '[isk.src_port=24681].isk.src_addr=127.0.0.9'
+	[ "$(value files.img '.entries[] | select(.id == 2 and .reg) | .reg.name')" = '/x y' ]
+	[ "$(value files.img '.entries[0].reg.pos')" = 7 ]
+	"$CRIT" show "$IMG/files.img" | grep -q '"127.0.0.9"'
+	"$CRIT" edit "$IMG/fdinfo-2.img" '[*].flags=1'
+	[ "$(value fdinfo-2.img '[.entries[].flags] | unique | @json')" = '[1]' ]
+	copy_of signals-timers
+	"$CRIT" edit "$IMG/core-24040.img" 'tc.timers.posix[it_id=0].isec=9' 'tc.timers.real={"isec":1,"iusec":2,"vsec":3,"vusec":4}'
+	[ "$(value core-24040.img '.entries[0].tc.timers.posix[] | select(.it_id == 0) | .isec')" = 9 ]
+	[ "$(value core-24040.img '.entries[0].tc.timers.real.vusec')" = 4 ]
+}
+
+@test "payloads stay; what is not touched keeps its bytes" {
+	copy_of tree
+	cp "$IMG/pipes-data.img" "$T/old"
+	"$CRIT" edit "$IMG/pipes-data.img" '[0].size=131072'
+	cmp -s "$T/old" "$IMG/pipes-data.img" && return 1
+	"$CRIT" edit "$IMG/pipes-data.img" '[0].size=65536'
+	cmp "$T/old" "$IMG/pipes-data.img"
+	# nothing changed: the file is not written
+	before=$(stat -c %i "$IMG/pipes-data.img")
+	"$CRIT" edit "$IMG/pipes-data.img" '[0].size=65536'
+	[ "$before" = "$(stat -c %i "$IMG/pipes-data.img")" ]
+}
+
+@test "refused: unknown fields, wrong types, no such entry, results that are no good image" {
+	copy_of tree
+	refuse 'vma_entry has no field "foo"' mm-24030.img 'vmas[0].foo=1'
+	refuse '"FOO" is no value for it' mm-24030.img 'vmas[0].prot=FOO'
+	refuse 'is out of range' mm-24030.img 'vmas[0].prot=4294967296'
+	refuse 'nothing in the image is there' mm-24030.img 'vmas[900].prot=1'
+	refuse 'nothing in the image is there' files.img '[id=900].reg.name=/x'
+	refuse 'does not say which entry' files.img 'reg.name=/x'
+	refuse 'lacks an index' mm-24030.img 'vmas.prot=1'
+	refuse 'has an index at what is no list' mm-24030.img 'mm_brk[0]=1'
+	refuse 'is a list' mm-24030.img 'mm_saved_auxv=1'
+	refuse 'has no fields' mm-24030.img 'mm_brk.x=1'
+	refuse 'is no list to append to' mm-24030.img 'mm_brk+=1'
+	refuse 'is no JSON value' mm-24030.img 'vmas[0]={'
+	refuse 'lacks "mm_brk"' mm-24030.img -d mm_brk
+	refuse 'is not there' mm-24030.img -d dumpable -d dumpable
+	refuse 'is out of order or overlaps' mm-24030.img 'vmas[1].start=0x1000'
+	refuse 'has 5000 bytes, but the entry says 5' pipes-data.img '[0].bytes=5'
+	for args in "" "x.img a.b" "$IMG/mm-24030.img [0.x=1" "--remap-address=1=2 $IMG/mm-24030.img" "$IMG"; do
+		run "$CRIT" edit $args
+		[ "$status" != 0 ]
+	done
+	run "$CRIT" edit "$IMG/mm-24030.img" noequals
+	[ "$status" = 2 ]
+}
+
+@test "--dry-run shows the difference and changes nothing" {
+	copy_of tree
+	cp -r "$IMG" "$T/copy"
+	run "$CRIT" edit --dry-run "$IMG/core-24030.img" tc.comm=hello 'thread_core.creds.groups=[1]'
+	[ "$status" = 0 ]
+	[ "$output" = '- core-24030.img: [0].tc.comm = "fx-tree-a"
++ core-24030.img: [0].tc.comm = "hello"
++ core-24030.img: [0].thread_core.creds.groups = [1]' ]
+	EDITOR='sed -i s/fx-tree-a/by-hand/' run "$CRIT" edit -n "$IMG/core-24030.img"
+	[ "$status" = 0 ]
+	[[ $output == *'+ core-24030.img: [0].tc.comm = "by-hand"'* ]]
+	run "$CRIT" edit -n "$IMG" --set-root-pid 999 --rename-path /tmp/criu-fixture=/srv/fx
+	[ "$status" = 0 ]
+	[[ $output == *'rename core-24030.img core-999.img'* ]]
+	[[ $output == *'+ files.img: [0].reg.name = "/srv/fx/tree/prog"'* ]]
+	diff -r "$IMG" "$T/copy"
+}
+
+@test "in an editor: what it leaves is encoded; a mistake keeps the text and the image" {
+	copy_of tree
+	export TMPDIR=$T/tmp
+	mkdir "$TMPDIR"
+	EDITOR='sed -i s/fx-tree-a/by-hand/' "$CRIT" edit "$IMG/core-24030.img"
+	[ "$(value core-24030.img '.entries[0].tc.comm')" = by-hand ]
+	[ -z "$(ls "$TMPDIR")" ]
+	cp "$IMG/core-24030.img" "$T/before"
+	EDITOR='sed -i s/by-hand/very-long-name-of-a-program/' run "$CRIT" edit "$IMG/core-24030.img"
+	[ "$status" = 1 ]
+	[[ $output == *"your text is kept as $TMPDIR/"*"/core-24030.img.json"* ]]
+	cmp "$T/before" "$IMG/core-24030.img"
+	EDITOR=false run "$CRIT" edit "$IMG/core-24030.img"
+	[ "$status" = 1 ]
+	cmp "$T/before" "$IMG/core-24030.img"
+}
+
+@test "directory: pids, in images and their names" {
+	copy_of files
+	"$CRIT" edit "$IMG" --set-root-pid 999 --set-pid 24051=1000
+	[ -z "$("$CRIT" verify "$IMG")" ]
+	[ "$(value pstree.img '[.entries[] | [.pid, .ppid, .threads[0]]] | @json')" = '[[999,0,999],[1000,999,1000]]' ]
+	[ -z "$(ls "$IMG" | grep -e 24050 -e 24051)" ]
+	[ -z "$(value filelocks.img '.entries[].pid' | grep -v -x -e 999 -e 1000)" ]
+	[ -e "$IMG/inventory.img" ] && [ -z "$(ls -d "$IMG"/.crit* 2>/dev/null)" ]
+	run "$CRIT" edit "$IMG" --set-pid 999=1000
+	[ "$status" = 1 ]
+	[[ $output == *pid-taken* ]]
+	run "$CRIT" edit "$IMG" --set-pid 5=6
+	[[ $output == *no-such-task* ]]
+	copy_of threads
+	"$CRIT" edit "$IMG" --set-pid 24021=30
+	[ -z "$("$CRIT" verify "$IMG")" ]
+	[ "$(value pstree.img '.entries[0].threads | @json')" = '[24020,30,24022,24023]' ]
+}
+
+@test "directory: addresses with and without port, paths of files, sockets and mounts" {
+	copy_of sockets
+	"$CRIT" edit "$IMG" --remap-address 127.0.0.1:24681=10.1.2.3:80
+	"$CRIT" show "$IMG/files.img" | grep -A2 '"src_addr"' | grep -q 10.1.2.3
+	[ "$(value files.img '[.entries[] | .isk? | select(.) | .src_port] | sort | @json')" = '[80,24682,24683]' ]
+	"$CRIT" edit "$IMG" --remap-address 127.0.0.1=127.0.0.2
+	[ "$("$CRIT" show "$IMG/files.img" | grep -c '127.0.0.1"')" = 0 ]
+	"$CRIT" edit "$IMG" --rename-path /tmp/criu-fixture=/srv/fx
+	[ -z "$("$CRIT" decode -i "$IMG/files.img" | grep -o '/tmp/criu-fixture[^"]*')" ]
+	"$CRIT" show "$IMG/files.img" | grep -q '"name": "/srv/fx/sockets/prog"'
+	[ -z "$("$CRIT" verify "$IMG")" ]
+	run "$CRIT" edit "$IMG" --remap-address 127.0.0.1=::1
+	[ "$status" = 2 ]
+	run "$CRIT" edit "$IMG" --rename-path relative=/x
+	[ "$status" = 2 ]
+}
+
+@test "the manifest follows: checksum of an image, names and paths of a directory; it is restored" {
+	requires_root
+	echo text >"$DIR/open.txt"
+	# shellcheck disable=SC2016
+	start_program sh -c 'exec 5<open.txt; echo ready; while [ ! -e go ]; do sleep 0.05; done; cat <&5; pwd; echo done'
+	wait_for 5 grep -q ready "$DIR/out.txt"
+	dump
+	name=$("$CRIT" decode -i "$IMG/pstree.img" | jq .entries[0].pid)
+	"$CRIT" edit "$IMG/core-$name.img" tc.comm=renamed thread_core.comm=renamed
+	run "$CRIT" verify "$IMG"
+	echo "$output"
+	[ -z "$output" ]
+	mv "$DIR" "$T/moved"
+	"$CRIT" edit "$IMG" --rename-path "$DIR=$T/moved"
+	run "$CRIT" verify "$IMG"
+	echo "$output"
+	[ -z "$output" ]
+	! grep -q "\"$DIR" "$IMG/manifest.json"
+	DIR=$T/moved
+	restore
+	[ "$(cat /proc/"$PID"/comm)" = renamed ]
+	touch "$DIR/go"
+	wait_for 5 grep -q done "$DIR/out.txt"
+	cat "$DIR/out.txt"
+	grep -q text "$DIR/out.txt"
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "file-sum.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "base/fd.h"
+
+int file_sum(int dir, const char *name, uint64_t *ret_size, uint32_t *ret_sum)
+{
+	enum { PIECE = 1 << 20 };
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_free_ uint8_t *buf = malloc(PIECE);
+	uint32_t sum = 0;
+	uint64_t size = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	if (!buf)
+		return -ENOMEM;
+	while ((n = read(fd, buf, PIECE)) > 0) {
+		sum = crc32c(sum, buf, n);
+		size += n;
+	}
+	if (n < 0)
+		return -errno;
+	*ret_size = size;
+	*ret_sum = sum;
+	return 0;
+}
+
+int file_row_update(int dir, const char *name, json_t *row)
+{
+	uint64_t size = 0;
+	uint32_t sum = 0;
+	struct stat st;
+	char text[16];
+	int ret;
+
+	if (!json_object_get(row, "crc32c")) {
+		if (fstatat(dir, name, &st, 0) < 0)
+			return -errno;
+		return json_object_set_new(row, "size", json_integer(st.st_size)) ? -ENOMEM : 0;
+	}
+	ret = file_sum(dir, name, &size, &sum);
+	if (ret < 0)
+		return ret;
+	snprintf(text, sizeof(text), "%08" PRIx32, sum);
+	ret = json_object_set_new(row, "size", json_integer((json_int_t)size));
+	return ret || json_object_set_new(row, "crc32c", json_string(text)) ? -ENOMEM : 0;
+}
