@@ -60,8 +60,6 @@ static int work(struct dump *d, struct watchdog *dog, struct cr_err *e)
 
 	if (!ret)
 		ret = run_hooks(d, dog, e);
-	if (!ret)
-		ret = tasks_write_stage(d, e);
 	watchdog_step(dog, NULL);
 	dump_files_free(d);
 	tasks_close(d);

@@ -12,17 +12,20 @@
 #include "kind/mm/mm.h"
 #include "kind/ns/ns.h"
 #include "kind/seccomp/seccomp.h"
+#include "tasks.h"
 
 const struct dump_hook *const collect_order[] = {
-	&ns_dump,	 /* cheap refusals first */
-	&lsm_dump,	 /* likewise */
-	&ids_dump,	 /* ids of namespaces and tables go into one image: needs ns */
-	&mm_dump,	 /* the program's file gets the first id */
-	&files_dump,	 /* needs the ids of tables */
-	&fs_dump,	 /* names files */
-	&files_end_dump, /* after the last that names files */
-	&seccomp_dump,	 /* needs nothing */
-	&cgroup_dump,	 /* needs nothing */
-	&extra_dump,	 /* needs nothing */
+	&ns_dump,	    /* cheap refusals first */
+	&lsm_dump,	    /* likewise */
+	&seccomp_dump,	    /* needs nothing */
+	&cgroup_dump,	    /* needs nothing */
+	&threads_hand_over, /* criu-parasite waits for it: needs seccomp and cgroup */
+	&ids_dump,	    /* ids of namespaces and tables go into one image: needs ns */
+	&mm_dump,	    /* the program's file gets the first id */
+	&mm_hand_over,	    /* criu-pages waits for it */
+	&files_dump,	    /* needs the ids of tables */
+	&fs_dump,	    /* names files */
+	&files_end_dump,    /* after the last that names files */
+	&extra_dump,	    /* needs nothing */
 	NULL,
 };

@@ -160,11 +160,14 @@ void tasks_close(struct dump *d)
 	}
 }
 
-int tasks_write_stage(const struct dump *d, struct cr_err *e)
+static int give_threads(struct dump *d, struct cr_err *e)
 {
 	_cleanup_free_ struct stage_thread *v = NULL;
 	size_t n = 0, k = 0;
+	int ret;
 
+	if (d->refusals->n) /* nobody will need it */
+		return 0;
 	for (size_t i = 0; i < d->nr_tasks; i++)
 		n += d->tasks[i].nr_threads;
 	v = calloc(n ? n : 1, sizeof(*v));
@@ -180,5 +183,16 @@ int tasks_write_stage(const struct dump *d, struct cr_err *e)
 							.seccomp_mode = t->threads[j].seccomp_mode,
 							.seccomp_filter = t->threads[j].seccomp_filter };
 	}
-	return stage_write_threads(d->img, v, k, e);
+	ret = stage_write_threads(d->img, v, k, e);
+	return ret ? ret : hold_hand_over(d->hold, HOLD_ST_THREADS, e);
 }
+
+static int give_mm(struct dump *d, struct cr_err *e)
+{
+	return d->refusals->n ? 0 : hold_hand_over(d->hold, HOLD_ST_MM, e);
+}
+
+const struct dump_hook threads_hand_over = { "threads", give_threads,
+					     "needs cgroup sets and seccomp filters; the earlier the better" };
+
+const struct dump_hook mm_hand_over = { "mm handed over", give_mm, "needs mm" };

@@ -12,7 +12,9 @@
  */
 int tasks_load(struct dump *d, struct cr_err *e);
 void tasks_close(struct dump *d);
-/* Rows of .stage/threads, for criu-parasite. */
-int tasks_write_stage(const struct dump *d, struct cr_err *e);
+/* Hands what the hooks before it found about threads to criu-parasite, which then works beside us. */
+extern const struct dump_hook threads_hand_over;
+/* Lets criu-pages work on mm-*.img. */
+extern const struct dump_hook mm_hand_over;
 
 #endif

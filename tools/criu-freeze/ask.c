@@ -29,7 +29,7 @@ int freeze_stop(const struct cr_opts *o, int img, struct cr_err *e)
 
 static void stage_names(uint32_t bits, json_t *list, char *text, size_t size)
 {
-	static const char *const names[] = { "", "freeze", "collect", "parasite", "pages", "seal" };
+	static const char *const names[] = { "", "freeze", "collect", "parasite", "pages", "seal", "threads", "mm" };
 	size_t n = 0;
 
 	text[0] = 0;

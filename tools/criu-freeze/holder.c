@@ -172,7 +172,7 @@ static void drop_client(struct holder *h, unsigned c)
 	struct hclient *cl = &h->client[c];
 
 	if (cl->stage && !cl->done && !(h->stages_done & 1u << cl->stage))
-		h->stages_failed |= 1u << cl->stage;
+		verb_stage_failed(h, cl->stage);
 	verb_unpark(h, c);
 	cl->fd = fd_close(cl->fd);
 	cl->waiting = false;

@@ -117,6 +117,8 @@ void release_seized(struct holder *h);
 void verb_dispatch(struct holder *h, unsigned c, const uint8_t *in, size_t len, int fd);
 /* Answer those in HOLD_WAIT that can go on, or that cannot any more. */
 void verb_wake_waiters(struct holder *h);
+/* Who waits for @stage (enum hold_stage) waits in vain. */
+void verb_stage_failed(struct holder *h, unsigned stage);
 /* Undo what a client parked. */
 void verb_unpark(struct holder *h, unsigned client);
 

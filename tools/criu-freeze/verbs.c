@@ -142,6 +142,18 @@ static int do_wait(struct ask *a)
 	return -1; /* answered, or later */
 }
 
+/* What was to be handed over in the middle of a stage is handed over at its end, too, or never. */
+static uint32_t stage_bits(unsigned stage)
+{
+	return 1u << stage | (stage == HOLD_ST_COLLECT ? 1u << HOLD_ST_THREADS | 1u << HOLD_ST_MM : 0);
+}
+
+void verb_stage_failed(struct holder *h, unsigned stage)
+{
+	h->stages_failed |= stage_bits(stage);
+	h->stages_done &= ~stage_bits(stage);
+}
+
 static int do_done(struct ask *a)
 {
 	struct holder *h = a->h;
@@ -150,13 +162,12 @@ static int do_done(struct ask *a)
 	if (a->len || !stage || stage >= HOLD_STAGES)
 		return proto(a, "done: arg[0] is no stage");
 	if (a->req.arg[1]) {
-		h->stages_failed |= 1u << stage;
-		h->stages_done &= ~(1u << stage);
+		verb_stage_failed(h, (unsigned)stage);
 	} else {
-		h->stages_done |= 1u << stage;
-		h->stages_failed &= ~(1u << stage);
+		h->stages_done |= stage_bits((unsigned)stage);
+		h->stages_failed &= ~stage_bits((unsigned)stage);
 	}
-	h->client[a->c].done = true;
+	h->client[a->c].done |= stage == h->client[a->c].stage;
 	return 0; /* waiters are looked at after every request */
 }
 

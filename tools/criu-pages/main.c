@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * criu-pages: memory contents of a tree that criu-freeze holds: pagemap-PID.img and pagemap-shmem-ID.img with a
- * pages-N.img each. Runs after criu-collect, whose mm-PID.img say what the mappings are.
+ * pages-N.img each. Needs criu-collect's mm-PID.img, which say what the mappings are; started ahead it runs beside the
+ * rest of criu-collect.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,6 +33,9 @@ static int tasks(struct pages_run *r, struct cr_err *e)
 		if (t->tid == t->pid && (t->state == HOLD_T_HELD || t->state == HOLD_T_STOPPED))
 			err = pages_task(r, t->pid, t->pid == r->hold->banner.root, e);
 	}
+	/* What memory files there are is known at the end of criu-collect. */
+	if (!err && r->beside)
+		err = hold_wait(r->hold, HOLD_ST_COLLECT, e);
 	return err ? err : pages_shmem(r, e);
 }
 
@@ -113,7 +117,14 @@ int main(int argc, char **argv)
 		return cr_exit_code(&opts, &err);
 	}
 	stage_begin(&facts, "criu-pages");
-	ret = work(&(struct pages_run){ .img = img, .hold = &hold, .facts = &facts, .ahead = ahead }, &err);
+	ret = work(
+		&(struct pages_run){ .img = img, .hold = &hold, .beside = opts.wait, .facts = &facts, .ahead = ahead },
+		&err);
+	if (ret && err.code == CR_E_HOLDER_VOID && manifest_failed(img)) {
+		/* A stage beside us has told why: once is enough. */
+		log_info("%s: %s", err.object, err.reason);
+		return cr_exit_code(&opts, &err);
+	}
 	ret = finish(img, &hold, &facts, ret, &err);
 	fd_close(img);
 	return ret ? cr_exit_code(&opts, &err) : 0;

@@ -31,6 +31,7 @@ struct segment {
 struct pages_run {
 	int img;
 	struct hold *hold;
+	bool beside; /* criu-collect: started ahead, it may not be done when we begin */
 	struct stage_facts *facts;
 	struct copier *copier;
 	struct pages_stats stats;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * criu-parasite: what only the task itself, or its tracer, can say: registers, signals, timers, credentials, ... Writes
- * core-TID.img for every thread and zombie of a tree that criu-freeze holds. Runs after criu-collect, which leaves what
- * it found about each thread's cgroup and seccomp filter in IMG/.stage/threads.
+ * core-TID.img for every thread and zombie of a tree that criu-freeze holds. Needs what criu-collect found about each
+ * thread's cgroup and seccomp filter, in IMG/.stage/threads; started ahead it runs beside the rest of criu-collect.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -76,6 +76,11 @@ int main(int argc, char **argv)
 	}
 	stage_begin(&facts, "criu-parasite");
 	ret = work(&(struct para_run){ .img = img, .hold = &hold, .facts = &facts, .refusals = &failures }, &err);
+	if (ret && err.code == CR_E_HOLDER_VOID && manifest_failed(img)) {
+		/* A stage beside us has told why: once is enough. */
+		log_info("%s: %s", err.object, err.reason);
+		return cr_exit_code(&opts, &err);
+	}
 	if (ret && !failures.n)
 		cr_report_add(&failures, &err);
 	for (size_t i = 0; i < failures.n; i++)

@@ -223,8 +223,10 @@ int hold_connect(int img, enum hold_stage stage, bool wait, struct hold *ret, st
 	h.fd = wait ? connect_ahead(img, e) : connect_once(img);
 	if (h.fd < 0)
 		return wait ? h.fd : cr_err_set(e, CR_E_NOT_HELD, -h.fd, "holder", "cannot connect to it");
-	if (stage == HOLD_ST_PARASITE || stage == HOLD_ST_PAGES)
-		until.arg[0] = HOLD_ST_COLLECT;
+	if (stage == HOLD_ST_PARASITE)
+		until.arg[0] = HOLD_ST_THREADS;
+	else if (stage == HOLD_ST_PAGES)
+		until.arg[0] = HOLD_ST_MM;
 	/* Both requests in one go: a stage less to be woken for, while the holder waits for all of them. */
 	err = send_request(&h, &hello, NULL, 0, -1, e);
 	if (!err && wait)
@@ -246,6 +248,21 @@ int hold_connect(int img, enum hold_stage stage, bool wait, struct hold *ret, st
 	}
 	*ret = h;
 	return 0;
+}
+
+int hold_wait(struct hold *h, enum hold_stage what, struct cr_err *e)
+{
+	struct hold_req req = { .verb = HOLD_WAIT, .arg = { what } };
+
+	return exact(h, &req, NULL, 0, &h->banner, sizeof(h->banner), e);
+}
+
+int hold_hand_over(struct hold *h, enum hold_stage what, struct cr_err *e)
+{
+	struct hold_req req = { .verb = HOLD_DONE, .arg = { what } };
+	ssize_t n = hold_request(h, &req, NULL, 0, -1, NULL, 0, e);
+
+	return n < 0 ? (int)n : 0;
 }
 
 int hold_finish(struct hold *h, int result, struct cr_err *e)

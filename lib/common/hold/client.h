@@ -22,12 +22,16 @@ struct hold {
  * Connect as a stage.
  * @img: images directory
  * @wait: start-ahead: wait until the socket is there (as long as the parent process lives), until the tree is held and
- * until the stage before @stage is done. Without it a holder must be there and hold the tree. Return: 0 or -errno with
+ * until what it needs of the stage before is there. Without it a holder must be there and hold the tree. Return: 0 or -errno with
  * @e (CR_E_NOT_HELD, CR_E_HOLDER_VOID).
  */
 int hold_connect(int img, enum hold_stage stage, bool wait, struct hold *ret, struct cr_err *e);
 /* Tell how the stage ended and close. @result: 0 or -errno. */
 int hold_finish(struct hold *h, int result, struct cr_err *e);
+/* Until @what is done or handed over. Return: 0 or -errno with @e (CR_E_HOLDER_VOID: it failed). */
+int hold_wait(struct hold *h, enum hold_stage what, struct cr_err *e);
+/* Tell that something is handed over before the stage's end (HOLD_ST_THREADS, HOLD_ST_MM): who waits for it goes on. */
+int hold_hand_over(struct hold *h, enum hold_stage what, struct cr_err *e);
 void hold_close(struct hold *h);
 
 /* All threads, zombies included, leaders before their threads, parents before children. @ret: malloc'ed. Return: count

@@ -47,6 +47,9 @@ enum hold_stage {
 	HOLD_ST_PARASITE,
 	HOLD_ST_PAGES,
 	HOLD_ST_SEAL,
+	/* No programs, but what criu-collect hands over before its end: .stage/threads, for criu-parasite; */
+	HOLD_ST_THREADS,
+	HOLD_ST_MM, /* mm-*.img, for criu-pages */
 	HOLD_STAGES
 };
 

@@ -510,6 +510,16 @@ int manifest_check_sealed(int img, struct cr_err *e)
 	return ret;
 }
 
+bool manifest_failed(int img)
+{
+	struct cr_err ignored = { 0 };
+	json_t *m = NULL;
+	bool failed = !manifest_read_head(img, &m, &ignored) && json_object_get(m, "error");
+
+	json_decref(m);
+	return failed;
+}
+
 int restore_record_write(int work, struct stage_facts *f, const struct cr_report *failures, struct cr_err *e)
 {
 	bool failed = failures && failures->n;

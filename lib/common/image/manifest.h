@@ -51,6 +51,8 @@ int manifest_read_head(int img, json_t **ret, struct cr_err *e);
  * @extra: object merged into the head, or NULL; taken over
  */
 int manifest_seal(int img, json_t *files, json_t *extra, bool sync, struct cr_err *e);
+/* Has a stage noted a failure? */
+bool manifest_failed(int img);
 /* Put the members of @members (taken over) into the head, under the lock. */
 int manifest_update(int img, json_t *members, struct cr_err *e);
 
