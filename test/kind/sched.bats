@@ -19,3 +19,14 @@ load ../lib
 	[ "$(taskset -p "$PID"; ps -o ni=,cls= -p "$PID")" = "$before" ]
 	victim_finish
 }
+
+@test "sched: a task that refuses to make memory executable (C12)" {
+	start_program "$VICTIMS/mdwe"
+	wait_for 5 has_line "$DIR/out.txt" 'ready|none.*'
+	! grep -q '^none' "$DIR/out.txt" || skip "no PR_SET_MDWE"
+	unharmed_begin
+	dump -R
+	unharmed_end
+	cycle 2
+	victim_finish
+}

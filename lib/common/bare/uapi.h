@@ -14,6 +14,10 @@ struct cr_seccomp_metadata {
 	uint64_t flags;
 };
 
+/* <linux/prctl.h>: memory that may not become executable, 6.3 */
+#define CR_PR_SET_MDWE 65
+#define CR_PR_GET_MDWE 66
+
 /* <linux/elf.h>: shadow stack pointer, 6.6 */
 #define CR_NT_X86_SHSTK 0x204
 

@@ -527,6 +527,57 @@ static int write_code(struct remote_proc *p)
 	return mem_write_code(p->pid, p->map, page, sizeof(page));
 }
 
+static struct remote_call map_call(uint64_t addr, size_t len, int prot, int flags)
+{
+	return (struct remote_call){ .nr = SYS_mmap,
+				     .arg = { addr, len, (uint64_t)prot,
+					      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, (uint64_t)-1, 0 } };
+}
+
+static void one_outside(struct remote_batch *m, struct remote_call *c)
+{
+	m->calls = c;
+	m->n = 1;
+	start_outside(m);
+	run_all(m, 1);
+	unpoke(m->p);
+	if (!m->err && failed(c->ret))
+		m->err = (int)c->ret;
+}
+
+/*
+ * A task may refuse memory that is writable and executable at once (PR_SET_MDWE, as systemd's
+ * MemoryDenyWriteExecute= sets it). The page of code need not be writable: it is written by force.
+ */
+static void map_in_parts(struct remote_batch *m, struct remote_call *c, uint64_t hint)
+{
+	int err;
+
+	*c = map_call(hint, map_size(), PROT_READ | PROT_WRITE, 0);
+	m->err = 0;
+	one_outside(m, c);
+	if (m->err)
+		return;
+	m->p->map = (uint64_t)c->ret;
+	m->p->map_len = map_size();
+	*c = map_call(m->p->map, PAGE, PROT_READ | PROT_EXEC, MAP_FIXED);
+	one_outside(m, c);
+	if (!m->err)
+		return;
+	/* Executable memory is refused altogether. */
+	err = m->err;
+	*c = (struct remote_call){ .nr = SYS_munmap, .arg = { m->p->map, m->p->map_len } };
+	m->err = 0;
+	one_outside(m, c);
+	m->p->map = m->p->map_len = 0;
+	m->err = err;
+}
+
+static uint64_t map_hint(const struct remote_proc *p)
+{
+	return p->stack > MAP_BELOW ? (p->stack - MAP_BELOW) & ~(uint64_t)(PAGE - 1) : 0;
+}
+
 void remote_map(struct remote_batch *b, size_t n)
 {
 	struct remote_call calls[MAP_STEP];
@@ -536,12 +587,8 @@ void remote_map(struct remote_batch *b, size_t n)
 
 		for (size_t i = 0; i < step_n; i++) {
 			struct remote_batch *m = &b[at + i];
-			uint64_t hint = m->p->stack > MAP_BELOW ? (m->p->stack - MAP_BELOW) & ~(uint64_t)(PAGE - 1) : 0;
 
-			calls[i] = (struct remote_call){ .nr = SYS_mmap,
-							 .arg = { hint, map_size(), PROT_READ | PROT_WRITE | PROT_EXEC,
-								  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-								  (uint64_t)-1, 0 } };
+			calls[i] = map_call(map_hint(m->p), map_size(), PROT_READ | PROT_WRITE | PROT_EXEC, 0);
 			m->calls = &calls[i];
 			m->n = 1;
 			start_outside(m);
@@ -550,14 +597,17 @@ void remote_map(struct remote_batch *b, size_t n)
 		for (size_t i = 0; i < step_n; i++) {
 			struct remote_batch *m = &b[at + i];
 
-			if (!m->err && failed(calls[i].ret))
+			unpoke(m->p);
+			if (!m->err && calls[i].ret == -EACCES) {
+				map_in_parts(m, &calls[i], map_hint(m->p));
+			} else if (!m->err && failed(calls[i].ret)) {
 				m->err = (int)calls[i].ret;
-			if (!m->err) {
+			} else if (!m->err) {
 				m->p->map = (uint64_t)calls[i].ret;
 				m->p->map_len = map_size();
-				m->err = write_code(m->p);
 			}
-			unpoke(m->p);
+			if (!m->err)
+				m->err = write_code(m->p);
 		}
 	}
 }

@@ -3,7 +3,7 @@
  * Properties that CRIU forgets, dump half.
  *
  * Theory of operation: CPU affinity, I/O priority, timer slack, coredump_filter and the nice value of an autogroup can
- * be read from outside. What differs from the default goes into extra.json, a file of our own beside the images, so
+ * be read from outside; whether the task refuses to gain executable memory (PR_SET_MDWE) it must be asked. What differs from the default goes into extra.json, a file of our own beside the images, so
  * that no field of CRIU's format is bent. Memory policies, keyrings and core scheduling are looked at as far as that
  * changes nothing in the task, and warned of. (A session keyring cannot be looked at: asking for it makes one. Landlock
  * domains cannot be seen at all.)
@@ -23,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "bare/uapi.h"
 #include "base/fd.h"
 #include "image/stage.h"
 #include "kind/dump.h"
@@ -36,6 +37,10 @@
 enum { MASK_BYTES = 1024, ROW_MAX = 3 * MASK_BYTES, IOPRIO_WHO_PROCESS_ = 1 };
 enum { KEYCTL_GET_KEYRING_ID_ = 0, KEY_THREAD = -1, KEY_PROCESS = -2 };
 
+struct answers {
+	struct hold_call process_keys, thread_keys, mdwe;
+};
+
 struct extra_run {
 	struct dump *d;
 	FILE *out; /* NULL: no row yet */
@@ -43,6 +48,7 @@ struct extra_run {
 	uint8_t all[MASK_BYTES]; /* affinity of process 1 */
 	long all_len;
 	bool keys, cookies, numa, slack; /* this kernel or machine has them */
+	struct answers *answers;	 /* by task: what only the task itself can say */
 };
 
 __attribute__((format(printf, 3, 4))) static void warn(struct extra_run *r, const struct dump_task *t, const char *fmt,
@@ -147,13 +153,15 @@ static void autogroup(const struct dump_task *t, struct row *w)
 		put(w, ",\"autogroup\":%d", nice);
 }
 
-static void process_fields(const struct dump_task *t, struct row *w)
+static void process_fields(const struct dump_task *t, const struct answers *a, struct row *w)
 {
 	unsigned long filter;
 
 	if (number(t->proc, "coredump_filter", 16, &filter) && filter != EXTRA_COREDUMP_FILTER)
 		put(w, ",\"coredump_filter\":%lu", filter);
 	autogroup(t, w);
+	if (a->mdwe.ret > 0)
+		put(w, ",\"mdwe\":%d", (int)a->mdwe.ret);
 }
 
 static int begin(struct extra_run *r, struct cr_err *e)
@@ -200,35 +208,37 @@ static int finish(struct extra_run *r, struct cr_err *e)
 }
 
 /* KEYCTL_GET_KEYRING_ID without "create" gives ENOKEY where there is none, and makes none. Asked of all at once. */
-static int keyrings(struct extra_run *r, struct cr_err *e)
+static int ask_tasks(struct extra_run *r, struct cr_err *e)
 {
-	struct pair {
-		struct hold_call process, thread;
-	};
 	const struct dump *d = r->d;
 	_cleanup_free_ struct hold_job *jobs = calloc(d->nr_tasks + 1, sizeof(*jobs));
-	_cleanup_free_ struct pair *calls = calloc(d->nr_tasks + 1, sizeof(*calls));
+	struct answers *a = arena_calloc(d->arena, d->nr_tasks + 1, sizeof(*a));
 	size_t n = 0;
-	int ret;
 
-	if (!jobs || !calls)
+	if (!jobs || !a)
 		return cr_err_nomem(e);
+	r->answers = a;
 	for (size_t i = 0; i < d->nr_tasks; i++) {
 		if (d->tasks[i].proc < 0)
 			continue;
-		calls[i].process =
+		a[i].process_keys =
 			(struct hold_call){ SYS_keyctl, { KEYCTL_GET_KEYRING_ID_, (uint64_t)KEY_PROCESS }, 0 };
-		calls[i].thread = (struct hold_call){ SYS_keyctl, { KEYCTL_GET_KEYRING_ID_, (uint64_t)KEY_THREAD }, 0 };
-		jobs[n++] = (struct hold_job){ .tid = d->tasks[i].pid, .calls = &calls[i].process, .n = 2 };
+		a[i].thread_keys =
+			(struct hold_call){ SYS_keyctl, { KEYCTL_GET_KEYRING_ID_, (uint64_t)KEY_THREAD }, 0 };
+		a[i].mdwe = (struct hold_call){ SYS_prctl, { CR_PR_GET_MDWE }, 0 };
+		if (!r->keys)
+			a[i].process_keys.nr = a[i].thread_keys.nr = -1;
+		jobs[n++] = (struct hold_job){ .tid = d->tasks[i].pid, .calls = &a[i].process_keys, .n = 3 };
 	}
-	ret = hold_calls_many(d->hold, jobs, n, e);
-	for (size_t i = 0; !ret && i < d->nr_tasks; i++) {
-		if (calls[i].process.ret > 0)
-			warn(r, &d->tasks[i], "its process keyring is lost");
-		if (calls[i].thread.ret > 0)
-			warn(r, &d->tasks[i], "its thread keyring is lost");
-	}
-	return ret;
+	return hold_calls_many(d->hold, jobs, n, e);
+}
+
+static void keyrings(struct extra_run *r, const struct dump_task *t, const struct answers *a)
+{
+	if (a->process_keys.ret > 0)
+		warn(r, t, "its process keyring is lost");
+	if (a->thread_keys.ret > 0)
+		warn(r, t, "its thread keyring is lost");
 }
 
 static void cookie(struct extra_run *r, const struct dump_task *t)
@@ -267,6 +277,7 @@ static int mempolicy(struct extra_run *r, const struct dump_task *t, struct cr_e
 
 static int look_at(struct extra_run *r, const struct dump_task *t, struct cr_err *e)
 {
+	const struct answers *a = &r->answers[t - r->d->tasks];
 	int ret = 0;
 
 	for (size_t k = 0; !ret && k < t->nr_threads; k++) {
@@ -275,7 +286,7 @@ static int look_at(struct extra_run *r, const struct dump_task *t, struct cr_err
 		w.text[0] = 0;
 		thread_fields(r, t->threads[k].tid, &w);
 		if (!k)
-			process_fields(t, &w);
+			process_fields(t, a, &w);
 		if (w.len)
 			ret = put_row(r, t->threads[k].tid, &w, e);
 	}
@@ -283,6 +294,7 @@ static int look_at(struct extra_run *r, const struct dump_task *t, struct cr_err
 		ret = mempolicy(r, t, e);
 	if (r->cookies)
 		cookie(r, t);
+	keyrings(r, t, a);
 	return ret;
 }
 
@@ -298,11 +310,10 @@ static int run(struct dump *d, struct cr_err *e)
 	/* "0" on a machine with one node, where a policy can say nothing. */
 	if (read_buf_at(AT_FDCWD, "/sys/devices/system/node/online", nodes, sizeof(nodes)) > 0)
 		r.numa = strpbrk(nodes, "-,") != NULL;
+	ret = ask_tasks(&r, e);
 	for (size_t i = 0; !ret && i < d->nr_tasks; i++)
 		if (d->tasks[i].proc >= 0)
 			ret = look_at(&r, &d->tasks[i], e);
-	if (!ret && r.keys)
-		ret = keyrings(&r, e);
 	if (!ret)
 		return finish(&r, e);
 	if (r.out) {
