@@ -16,7 +16,7 @@
 #include "seccomp.pb-c.h"
 #include "sk-packet.pb-c.h"
 #include "tcp-stream.pb-c.h"
-#include "verify-file.h"
+#include "verify-file-internal.h"
 
 static const char *type_name(uint32_t type)
 {

@@ -15,7 +15,7 @@
 #include "memfd.pb-c.h"
 #include "mm.pb-c.h"
 #include "pagemap.pb-c.h"
-#include "verify-file.h"
+#include "verify-file-internal.h"
 #include "verify-mem.h"
 
 /* Bits of vma_entry.status. */

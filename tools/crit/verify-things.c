@@ -11,7 +11,7 @@
 #include "pipe-data.pb-c.h"
 #include "remap-file-path.pb-c.h"
 #include "tty.pb-c.h"
-#include "verify-file.h"
+#include "verify-file-internal.h"
 
 /* The owner of a part is known; CRIU 4.2 writes 0 for it. */
 static void check_part(struct verify *v, const struct walk *w, const char *what, uint32_t id, uint32_t owner)
