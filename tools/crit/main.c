@@ -12,6 +12,7 @@ static const struct verb {
 	int (*run)(int argc, char *argv[]);
 } verbs[] = {
 	{ "decode", "[-i IMAGE] [-o JSON] [--pretty] [--nopl]", "image to JSON", crit_decode },
+	{ "diff", "[--json] [--no-pages | --fields] DIR DIR", "what changed between two checkpoints", crit_diff },
 	{ "edit", "[-n] [-d PATH]... FILE [PATH=VALUE...] | DIR [--set-pid OLD=NEW]...", "change values of images", crit_edit },
 	{ "encode", "[-i JSON] [-o IMAGE] [--lenient]", "JSON to image", crit_encode },
 	{ "info", "IMAGE", "type of an image and number of its entries", crit_info },

@@ -30,43 +30,44 @@ static const char *address(size_t n, const uint32_t *words, uint32_t port, char 
 	return buf;
 }
 
-static void print_inet(const InetSkEntry *sk)
+static void inet_text(const InetSkEntry *sk, char *buf, size_t size)
 {
 	char family[16], type[16], state[16], proto[16], src[80], dst[80];
 
-	printf("%s %s %s %s %s -> %s\n", name_or_number(SET_SK_FAMILY, sk->family, family),
-	       name_or_number(SET_SK_TYPE, sk->type, type), name_or_number(SET_SK_PROTO, sk->proto, proto),
-	       name_or_number(SET_SK_STATE, sk->state, state), address(sk->n_src_addr, sk->src_addr, sk->src_port, src),
-	       address(sk->n_dst_addr, sk->dst_addr, sk->dst_port, dst));
+	snprintf(buf, size, "%s %s %s %s %s -> %s", name_or_number(SET_SK_FAMILY, sk->family, family),
+		 name_or_number(SET_SK_TYPE, sk->type, type), name_or_number(SET_SK_PROTO, sk->proto, proto),
+		 name_or_number(SET_SK_STATE, sk->state, state),
+		 address(sk->n_src_addr, sk->src_addr, sk->src_port, src),
+		 address(sk->n_dst_addr, sk->dst_addr, sk->dst_port, dst));
 }
 
-static void print_unix(const struct checkpoint *c, const UnixSkEntry *sk)
+static void unix_text(const struct checkpoint *c, const UnixSkEntry *sk, char *buf, size_t size)
 {
 	char type[16], state[16], text[1024];
 
-	printf("UNIX %s %s %s\n", name_or_number(SET_SK_TYPE, sk->type, type),
-	       name_or_number(SET_SK_STATE, sk->state, state),
-	       checkpoint_file_text(c, FD_TYPES__UNIXSK, sk->id, text, sizeof(text)));
+	snprintf(buf, size, "UNIX %s %s %s", name_or_number(SET_SK_TYPE, sk->type, type),
+		 name_or_number(SET_SK_STATE, sk->state, state),
+		 checkpoint_file_text(c, FD_TYPES__UNIXSK, sk->id, text, sizeof(text)));
 }
 
-static void print_socket(const struct checkpoint *c, const FdinfoEntry *fd)
+bool socket_text(const struct checkpoint *c, uint32_t type, uint32_t id, char *buf, size_t size)
 {
-	const void *entry = checkpoint_file(c, fd->type, fd->id);
+	const void *entry = checkpoint_file(c, type, id);
 	const NetlinkSkEntry *netlink = entry;
 	const PacketSockEntry *packet = entry;
 
-	if (!entry || (fd->type != FD_TYPES__INETSK && fd->type != FD_TYPES__UNIXSK &&
-		       fd->type != FD_TYPES__NETLINKSK && fd->type != FD_TYPES__PACKETSK))
-		return;
-	printf("\t%7u: ", fd->fd);
-	if (fd->type == FD_TYPES__INETSK)
-		print_inet(entry);
-	else if (fd->type == FD_TYPES__UNIXSK)
-		print_unix(c, entry);
-	else if (fd->type == FD_TYPES__NETLINKSK)
-		printf("NETLINK protocol %u, port %u -> %u\n", netlink->protocol, netlink->portid, netlink->dst_portid);
+	if (entry && type == FD_TYPES__INETSK)
+		inet_text(entry, buf, size);
+	else if (entry && type == FD_TYPES__UNIXSK)
+		unix_text(c, entry, buf, size);
+	else if (entry && type == FD_TYPES__NETLINKSK)
+		snprintf(buf, size, "NETLINK protocol %u, port %u -> %u", netlink->protocol, netlink->portid,
+			 netlink->dst_portid);
+	else if (entry && type == FD_TYPES__PACKETSK)
+		snprintf(buf, size, "PACKET protocol %#x, interface %u", packet->protocol, packet->ifindex);
 	else
-		printf("PACKET protocol %#x, interface %u\n", packet->protocol, packet->ifindex);
+		return false;
+	return true;
 }
 
 int show_sk(struct checkpoint *c, struct cr_err *e)
@@ -78,8 +79,12 @@ int show_sk(struct checkpoint *c, struct cr_err *e)
 		if (n < 0)
 			return n;
 		printf("%u\n", c->tasks[i]->pid);
-		for (ssize_t k = 0; k < n; k++)
-			print_socket(c, fds[k]);
+		for (ssize_t k = 0; k < n; k++) {
+			char text[1200];
+
+			if (socket_text(c, fds[k]->type, fds[k]->id, text, sizeof(text)))
+				printf("\t%7u: %s\n", fds[k]->fd, text);
+		}
 	}
 	return 0;
 }

@@ -68,8 +68,7 @@ enum {
 	VMA_MEMFD = 1 << 14,
 };
 
-/* What a mapping shows: a file, a segment, a name of the kernel's, or nothing. */
-static const char *vma_text(const struct checkpoint *c, const VmaEntry *v, char *buf, size_t size)
+const char *vma_text(const struct checkpoint *c, const VmaEntry *v, char *buf, size_t size)
 {
 	static const struct {
 		uint32_t bit;

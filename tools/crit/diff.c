@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * crit diff: what changed between two checkpoints.
+ *
+ * Theory of operation: each checkpoint is written down as lines of text with keys: a line for each task, descriptor, mapping.
+ * Both lists are sorted by key and walked together; lines with the same key and another text have changed. Page contents are
+ * compared mapping by mapping (diff-pages.c). --fields compares all images entry by entry instead.
+ */
+#include "diff.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.pb-c.h"
+#include "fdinfo.pb-c.h"
+#include "fs.pb-c.h"
+#include "mm.pb-c.h"
+#include "pstree.pb-c.h"
+#include "x.h"
+
+/* One thing of a checkpoint. The key: what, pid, number; the text is all else. */
+struct fact {
+	enum diff_what what;
+	uint32_t pid;
+	uint64_t number, end;
+	const char *text;
+};
+
+struct facts {
+	struct checkpoint c;
+	struct fact *v;
+	size_t n, cap;
+};
+
+static const char *const what_names[] = { "task", "thread", "file", "socket", "mapping", "pages" };
+
+static int add(struct facts *f, struct fact fact, struct cr_err *e)
+{
+	fact.text = arena_strdup(&f->c.arena, fact.text);
+	if (f->n == f->cap) {
+		struct fact *more = realloc(f->v, (f->cap = 2 * f->cap + 256) * sizeof(*more));
+
+		if (!more)
+			return cr_err_nomem(e);
+		f->v = more;
+	}
+	if (!fact.text)
+		return cr_err_nomem(e);
+	f->v[f->n++] = fact;
+	return 0;
+}
+
+static int add_task(struct facts *f, const PstreeEntry *t, struct cr_err *e)
+{
+	const CoreEntry *core = checkpoint_one(&f->c, IMG_CORE, t->pid);
+	const TaskCoreEntry *tc = core ? core->tc : NULL;
+	const CredsEntry *cr = core && core->thread_core ? core->thread_core->creds : NULL;
+	const char *name = checkpoint_comm(&f->c, t->pid);
+	char comm[80], text[512];
+	int ret;
+
+	snprintf(text, sizeof(text), "%s, parent %u, group %u, session %u, state %u, uid %u, gid %u, %zu threads",
+		 safe_text(name, strlen(name), comm, sizeof(comm)), t->ppid, t->pgid, t->sid, tc ? tc->task_state : 0,
+		 cr ? cr->euid : 0, cr ? cr->egid : 0, t->n_threads);
+	ret = add(f, (struct fact){ DIFF_TASK, t->pid, 0, 0, text }, e);
+	for (size_t k = 0; !ret && k < t->n_threads && t->n_threads > 1; k++)
+		ret = add(f, (struct fact){ DIFF_THREAD, t->pid, t->threads[k], 0, "" }, e);
+	return ret;
+}
+
+/* What there is to say about the file behind a descriptor. */
+static enum diff_what file_text(const struct checkpoint *c, uint32_t type, uint32_t id, char *buf, size_t size)
+{
+	const RegFileEntry *reg = type == FD_TYPES__REG ? checkpoint_file(c, type, id) : NULL;
+	size_t fill;
+
+	if (socket_text(c, type, id, buf, size))
+		return DIFF_SOCKET;
+	checkpoint_file_text(c, type, id, buf, size);
+	fill = strlen(buf);
+	if (reg && fill < size)
+		snprintf(buf + fill, size - fill, ", position %" PRIu64 ", flags %#x", reg->pos, reg->flags);
+	return DIFF_FILE;
+}
+
+static int add_fds(struct facts *f, const PstreeEntry *t, struct cr_err *e)
+{
+	const FsEntry *fs = checkpoint_one(&f->c, IMG_FS, t->pid);
+	static const char *const dirs[] = { "cwd ", "root " };
+	char text[4096];
+	FdinfoEntry **fds;
+	ssize_t n = checkpoint_fds(&f->c, t, &fds, e);
+	int ret = n < 0 ? (int)n : 0;
+
+	for (ssize_t k = 0; !ret && k < n; k++) {
+		enum diff_what what = file_text(&f->c, fds[k]->type, fds[k]->id, text, sizeof(text) - 32);
+
+		if (fds[k]->flags & 1)
+			strcat(text, ", cloexec");
+		ret = add(f, (struct fact){ what, t->pid, fds[k]->fd, 0, text }, e);
+	}
+	for (unsigned int k = 0; !ret && fs && k < 2; k++) {
+		size_t fill = (size_t)snprintf(text, sizeof(text), "%s", dirs[k]);
+
+		checkpoint_file_text(&f->c, FD_TYPES__REG, k ? fs->root_id : fs->cwd_id, text + fill,
+				     sizeof(text) - fill);
+		ret = add(f, (struct fact){ DIFF_FILE, t->pid, DIFF_CWD + k, 0, text }, e);
+	}
+	return ret;
+}
+
+static int add_vmas(struct facts *f, const PstreeEntry *t, struct cr_err *e)
+{
+	VmaEntry *const *vmas;
+	size_t n = checkpoint_vmas(&f->c, t->pid, &vmas);
+	char name[4096], text[4200];
+	int ret = 0;
+
+	for (size_t k = 0; !ret && k < n; k++) {
+		const VmaEntry *v = vmas[k];
+
+		snprintf(text, sizeof(text), "%c%c%c%c %s", v->prot & 1 ? 'r' : '-', v->prot & 2 ? 'w' : '-',
+			 v->prot & 4 ? 'x' : '-', v->flags & 1 ? 's' : 'p', vma_text(&f->c, v, name, sizeof(name)));
+		ret = add(f, (struct fact){ DIFF_MAPPING, t->pid, v->start, v->end, text }, e);
+	}
+	return ret;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct fact *x = a, *y = b;
+
+	if (x->what != y->what)
+		return x->what < y->what ? -1 : 1;
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	return x->end < y->end ? -1 : x->end > y->end;
+}
+
+/* @f: for facts_close() in any case */
+static int facts_open(struct facts *f, const char *path, struct cr_err *e)
+{
+	int ret = checkpoint_open(&f->c, path, e);
+
+	if (ret < 0)
+		return ret;
+	for (size_t k = 0; !ret && k < f->c.n_tasks; k++) {
+		ret = add_task(f, f->c.tasks[k], e);
+		if (!ret)
+			ret = add_fds(f, f->c.tasks[k], e);
+		if (!ret)
+			ret = add_vmas(f, f->c.tasks[k], e);
+	}
+	if (f->n)
+		qsort(f->v, f->n, sizeof(*f->v), by_key);
+	return ret;
+}
+
+static void facts_close(struct facts *f)
+{
+	checkpoint_close(&f->c);
+	free(f->v);
+}
+
+/* "24030 fd 3: ", "24030 7f00-8f00: " */
+static void place_text(const struct fact *f, char *buf, size_t size)
+{
+	if (f->what == DIFF_TASK)
+		snprintf(buf, size, "%u", f->pid);
+	else if (f->what == DIFF_THREAD)
+		snprintf(buf, size, "%u thread %" PRIu64, f->pid, f->number);
+	else if (f->what == DIFF_MAPPING)
+		snprintf(buf, size, "%u %" PRIx64 "-%" PRIx64, f->pid, f->number, f->end);
+	else if (f->number >= DIFF_CWD)
+		snprintf(buf, size, "%u", f->pid);
+	else
+		snprintf(buf, size, "%u fd %" PRIu64, f->pid, f->number);
+}
+
+static void print_text(struct differ *d, const char *sign, const char *what, const char *place, const char *text)
+{
+	struct obuf *ob = d->out.ob;
+
+	ob_text(ob, sign);
+	ob_text(ob, what);
+	ob_text(ob, " ");
+	ob_text(ob, place);
+	if (*text)
+		ob_text(ob, ": ");
+	ob_text(ob, text);
+	ob_text(ob, "\n");
+}
+
+void diff_print(struct differ *d, enum diff_what what, uint32_t pid, const char *place, const char *old,
+		const char *now)
+{
+	struct json_out *o = &d->out;
+
+	d->found++;
+	if (!d->json) {
+		if (old)
+			print_text(d, "- ", what_names[what], place, old);
+		if (now)
+			print_text(d, "+ ", what_names[what], place, now);
+		return;
+	}
+	jo_begin(o, '{');
+	jo_key(o, "what");
+	jo_text(o, what_names[what]);
+	jo_key(o, "pid");
+	jo_unsigned(o, pid);
+	jo_key(o, "place");
+	jo_text(o, place);
+	jo_key(o, "old");
+	if (old)
+		jo_text(o, old);
+	else
+		jo_raw(o, "null");
+	jo_key(o, "new");
+	if (now)
+		jo_text(o, now);
+	else
+		jo_raw(o, "null");
+	jo_end(o, '}');
+}
+
+static void compare(struct differ *d, const struct facts *old, const struct facts *now)
+{
+	char place[80];
+
+	for (size_t a = 0, b = 0; a < old->n || b < now->n;) {
+		const struct fact *x = a < old->n ? &old->v[a] : NULL, *y = b < now->n ? &now->v[b] : NULL;
+		int order = !x ? 1 : !y ? -1 : by_key(x, y);
+
+		a += order <= 0;
+		b += order >= 0;
+		if (!order && !strcmp(x->text, y->text))
+			continue;
+		place_text(order <= 0 ? x : y, place, sizeof(place));
+		diff_print(d, (order <= 0 ? x : y)->what, (order <= 0 ? x : y)->pid, place, order <= 0 ? x->text : NULL,
+			   order >= 0 ? y->text : NULL);
+	}
+}
+
+static bool has_task(const struct checkpoint *c, uint32_t pid)
+{
+	for (size_t k = 0; k < c->n_tasks; k++)
+		if (c->tasks[k]->pid == pid)
+			return true;
+	return false;
+}
+
+static int diff_checkpoints(struct differ *d, const char *before, const char *after, bool pages, struct cr_err *e)
+{
+	struct facts old = { .c.dir = -1 }, now = { .c.dir = -1 };
+	int ret;
+
+	ret = facts_open(&old, before, e);
+	if (!ret)
+		ret = facts_open(&now, after, e);
+	if (!ret)
+		compare(d, &old, &now);
+	for (size_t k = 0; !ret && pages && k < now.c.n_tasks; k++)
+		if (has_task(&old.c, now.c.tasks[k]->pid))
+			ret = diff_pages(d, &old.c, &now.c, now.c.tasks[k]->pid, e);
+	if (!ret && pages)
+		ret = diff_segments(d, &old.c, &now.c, e);
+	facts_close(&old);
+	facts_close(&now);
+	return ret;
+}
+
+static int diff(struct differ *d, const char *before, const char *after, bool fields, bool pages, struct cr_err *e)
+{
+	struct output out;
+	int ret;
+
+	ret = output_open(&out, NULL, e);
+	if (ret < 0)
+		return ret;
+	d->out.ob = out.ob;
+	if (d->json)
+		jo_begin(&d->out, '[');
+	ret = fields ? diff_fields(d, before, after, e) : diff_checkpoints(d, before, after, pages, e);
+	if (d->json) {
+		jo_end(&d->out, ']');
+		ob_text(out.ob, "\n");
+	}
+	if (!ret)
+		ret = output_finish(&out, e);
+	output_abandon(&out);
+	return ret;
+}
+
+int crit_diff(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "fields", no_argument, NULL, 'f' },
+		{ "no-pages", no_argument, NULL, 'n' },
+		{ 0 },
+	};
+	struct differ d = { .out.pretty = true };
+	bool fields = false, pages = true;
+	struct cr_err e;
+	int c, ret;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == '?')
+			return crit_usage("diff", "wrong options");
+		d.json = d.json || c == 'j';
+		fields = fields || c == 'f';
+		pages = pages && c != 'n';
+	}
+	if (argc - optind != 2)
+		return crit_usage("diff", "needs two directories");
+	if (fields && d.json)
+		return crit_usage("diff", "--fields has no --json");
+	ret = diff(&d, argv[optind], argv[optind + 1], fields, pages, &e);
+	if (ret < 0) /* as diff(1): 2 is trouble */
+		return crit_fail(&e), CRIT_USAGE;
+	return d.found ? CRIT_FAILED : CRIT_OK;
+}
