@@ -257,15 +257,17 @@ static void writer(void)
 
 	memset(large, 'x', 200000);
 	large[200000] = '\0';
-	put_file(".utsns-1.img.tmp", "left over", 9);
-	if (fchmodat(dir, ".utsns-1.img.tmp", 0666, 0))
+	put_file("utsns-1.img", "left over", 9);
+	if (fchmodat(dir, "utsns-1.img", 0666, 0))
 		exit(1);
 	uts.nodename = (char *)"host";
 	uts.domainname = large;
 	ok(!img_create(dir, IMG_UTSNS, 1, &w, &e) && !img_put(&w, &uts, &e),
 	   "an entry larger than the buffer is written");
-	ok(!exists("utsns-1.img") && exists(".utsns-1.img.tmp"), "the file is not there before img_finish()");
-	ok(!img_finish(&w, &e) && exists("utsns-1.img") && !exists(".utsns-1.img.tmp"), "but after it");
+	ok(!img_finish(&w, &e) && exists("utsns-1.img"), "the file is there");
+	ok(!img_create(dir, IMG_INVENTORY, 0, &w, &e) && !exists("inventory.img"), "the inventory is not, at first");
+	img_abandon(&w);
+	ok(!exists(".inventory.img.tmp"), "nothing is left of it");
 	fstatat(dir, "utsns-1.img", &st, 0);
 	ok((st.st_mode & 0777) == 0600, "its mode is 0600");
 	ok((uint64_t)st.st_size == w.bytes, "bytes counts all that was written");

@@ -99,14 +99,17 @@ static int load_process(struct dump *d, const struct hold_task *h, struct dump_t
 
 static int load_thread(struct dump_task *t, const struct hold_task *h, struct cr_err *e)
 {
-	struct proc_status s;
+	struct proc_status s = { 0 };
 	char path[48];
 	int r;
 
-	snprintf(path, sizeof(path), "task/%d/status", h->tid);
-	r = read_status(t->proc, path, &s);
-	if (r < 0)
-		return gone(h, -r, e);
+	/* Strict mode is criu-parasite's: it reads each status in any case. */
+	if (!(h->flags & HOLD_F_NO_FILTER)) {
+		snprintf(path, sizeof(path), "task/%d/status", h->tid);
+		r = read_status(t->proc, path, &s);
+		if (r < 0)
+			return gone(h, -r, e);
+	}
 	t->threads[t->nr_threads++] = (struct dump_thread){ .tid = h->tid, .cg_set = 1, .seccomp_mode = s.seccomp };
 	return 0;
 }

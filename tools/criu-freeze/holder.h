@@ -25,7 +25,8 @@ struct hthread {
 	uint32_t proc, next; /* of the same process; NO_INDEX: the last */
 	uint8_t state;	     /* enum th_state */
 	uint8_t stop_sig;
-	bool checked; /* whether it may run code of ours */
+	bool checked;		/* whether it may run code of ours */
+	bool listed, no_filter; /* whether no_filter is known */
 	struct remote_thread r;
 };
 

@@ -197,6 +197,16 @@ static int do_status(struct ask *a)
 	return 0;
 }
 
+/* A status file costs ten times as much, and it is one for each thread. */
+static bool no_filter(struct hthread *t)
+{
+	if (!t->listed && t->state != TH_ZOMBIE && t->state != TH_GONE) {
+		t->no_filter = trace_seccomp_filter(t->r.tid, 0, NULL, 0) == -EINVAL;
+		t->listed = true;
+	}
+	return t->no_filter;
+}
+
 static int do_list(struct ask *a)
 {
 	const struct holder *h = a->h;
@@ -212,14 +222,15 @@ static int do_list(struct ask *a)
 	if (!max || max > OUT_MAX / sizeof(*out))
 		max = OUT_MAX / sizeof(*out);
 	for (uint64_t i = a->req.arg[0]; i < h->nr_listed && n < max; i++, n++) {
-		const struct hthread *t = &h->thread[h->list[i]];
+		struct hthread *t = &h->thread[h->list[i]];
 		const struct hproc *p = &h->proc[t->proc];
 
 		out[n] = (struct hold_task){ .tid = t->r.tid,
 					     .pid = p->pid,
 					     .ppid = p->ppid,
 					     .state = t->state - TH_HELD,
-					     .stop_sig = t->stop_sig };
+					     .stop_sig = t->stop_sig,
+					     .flags = no_filter(t) ? HOLD_F_NO_FILTER : 0 };
 	}
 	a->out_len = n * sizeof(*out);
 	return 0;

@@ -81,8 +81,10 @@ struct hold_task {
 	int32_t ppid;
 	uint8_t state;	  /* enum hold_state; STOPPED: was in a group stop before we came */
 	uint8_t stop_sig; /* of STOPPED */
-	uint16_t pad;
+	uint16_t flags;
 };
+
+enum { HOLD_F_NO_FILTER = 1 }; /* no seccomp filter, for sure */
 
 struct hold_regs {
 	uint64_t gpr[27]; /* struct user_regs_struct */

@@ -15,11 +15,16 @@
 
 enum { BUF_SIZE = 64 << 10, TMP_MAX_NAME = IMG_NAME_MAX + 8 };
 
-static const char *tmp_name(const struct img_writer *w, char buf[TMP_MAX_NAME])
+/*
+ * The inventory appears by rename, because it is what makes a directory a checkpoint. Of the others nobody takes one
+ * before that, so they are written in place: a rename costs as much as creating a file, and there are five a task.
+ */
+static const char *first_name(const struct img_writer *w, char buf[TMP_MAX_NAME])
 {
 	char name[IMG_NAME_MAX];
 
-	snprintf(buf, TMP_MAX_NAME, ".%s.tmp", img_name(w->type, w->id, name));
+	img_name(w->type, w->id, name);
+	snprintf(buf, TMP_MAX_NAME, w->type == IMG_INVENTORY ? ".%s.tmp" : "%s", name);
 	return buf;
 }
 
@@ -56,9 +61,9 @@ int img_create(int dir, enum img_type type, unsigned long id, struct img_writer 
 	int ret;
 
 	*w = (struct img_writer){ .dir = dir, .fd = -1, .type = type, .id = id };
-	w->fd = openat(dir, tmp_name(w, tmp), flags, 0600);
+	w->fd = openat(dir, first_name(w, tmp), flags, 0600);
 	if (w->fd < 0 && errno == EEXIST) {
-		/* Left behind by a killed run. Made new, so that its mode and links are ours. */
+		/* Of an earlier dump, or left behind by a killed run. Made new, so that its mode and links are ours. */
 		unlinkat(dir, tmp, 0);
 		w->fd = openat(dir, tmp, flags, 0600);
 	}
@@ -77,7 +82,7 @@ int img_create_from(int dir, enum img_type type, unsigned long id, int fd, struc
 
 	*w = (struct img_writer){ .dir = dir, .fd = fd, .type = type, .id = id };
 	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
-	unlinkat(dir, tmp_name(w, tmp), 0);
+	unlinkat(dir, first_name(w, tmp), 0);
 	w->buf = linkat(AT_FDCWD, from, dir, tmp, AT_SYMLINK_FOLLOW) ? NULL : malloc(BUF_SIZE);
 	if (w->buf)
 		return 0;
@@ -163,7 +168,8 @@ int img_finish(struct img_writer *w, struct cr_err *e)
 	ret = flush(w, e);
 	if (ret < 0)
 		return ret;
-	if (renameat(w->dir, tmp_name(w, tmp), w->dir, img_name(w->type, w->id, name)) < 0)
+	if (w->type == IMG_INVENTORY &&
+	    renameat(w->dir, first_name(w, tmp), w->dir, img_name(w->type, w->id, name)) < 0)
 		return write_error(w, errno, "cannot be renamed into place", e);
 	release(w);
 	return 0;
@@ -176,7 +182,7 @@ void img_abandon(struct img_writer *w)
 	/* A writer that was never created has fd 0 or -1, and no buffer either way. */
 	if (!w->buf && w->fd <= 0)
 		return;
-	unlinkat(w->dir, tmp_name(w, tmp), 0);
+	unlinkat(w->dir, first_name(w, tmp), 0);
 	release(w);
 }
 

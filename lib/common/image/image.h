@@ -69,7 +69,7 @@ enum img_type img_by_printed_name(const char *name);
 /* The message of entry number @entry; NULL: there is no such entry. */
 const ProtobufCMessageDescriptor *img_descriptor(enum img_type type, unsigned long entry);
 
-/* ---- writing: a file appears under its name at img_finish() only (written as .NAME.tmp, mode 0600, then renamed) ---- */
+/* ---- writing: into the file itself, mode 0600; only the inventory appears under its name at img_finish() ---- */
 struct img_writer {
 	int dir, fd;
 	enum img_type type;

@@ -21,7 +21,7 @@
 struct stage_thread {
 	int32_t tid, pid;
 	uint32_t cg_set;	 /* cg_set_entry.id */
-	uint32_t seccomp_mode;	 /* 0, 1, 2 */
+	uint32_t seccomp_mode;	 /* 0, 1, 2; of threads that are no leaders 1 is not told */
 	uint32_t seccomp_filter; /* index in seccomp.img, with mode 2 */
 	uint32_t pad;
 };

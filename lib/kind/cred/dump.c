@@ -48,17 +48,16 @@ static int seccomp(struct para_thread *t, ThreadCoreEntry *th, struct cr_err *e)
 {
 	char name[128];
 
-	if (!t->stage) {
-		if (!t->status->seccomp)
-			return 0;
+	bool filter = t->status->seccomp == SECCOMP_MODE__filter;
+
+	if (!t->status->seccomp)
+		return 0;
+	if (filter && (!t->stage || t->stage->seccomp_mode != SECCOMP_MODE__filter))
 		return cr_err_set(e, CR_E_HOLDER_VOID, 0, para_name(t, name),
 				  "it has seccomp filters, but criu-collect left no word of it");
-	}
-	if (!t->stage->seccomp_mode)
-		return 0;
 	th->has_seccomp_mode = true;
-	th->seccomp_mode = (SeccompMode)t->stage->seccomp_mode;
-	if (t->stage->seccomp_mode == SECCOMP_MODE__filter) {
+	th->seccomp_mode = (SeccompMode)t->status->seccomp;
+	if (filter) {
 		th->has_seccomp_filter = true;
 		th->seccomp_filter = t->stage->seccomp_filter;
 	}
