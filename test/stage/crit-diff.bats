@@ -57,7 +57,7 @@ poke()
 	copies_of tree
 	poke pages-1.img 50 '\xfe'
 	poke pages-3.img 5000 '\xfe'
-	poke pages-3.img 6000 '\xfe'
+	poke pages-3.img 60000 '\xfe'
 	run "$CRIT" diff "$A" "$IMG"
 	[ "$status" = 1 ]
 	echo "$output"
