@@ -58,6 +58,11 @@ refused_fd()
 	refused_state amx amx-state
 }
 
+@test "refuse: a task that handles its own system calls" {
+	refused_state dispatch unsupported
+	[[ $output == *SYSCALL_USER_DISPATCH* ]]
+}
+
 @test "refuse: an LSM label (C5)" {
 	[ -r /sys/kernel/security/lsm ] && grep -qE 'apparmor|selinux' /sys/kernel/security/lsm || skip "no LSM with labels"
 	requires_command aa-exec

@@ -30,3 +30,13 @@ load ../lib
 	cycle 2
 	victim_finish
 }
+
+@test "sched: a process all of whose memory may be merged (D22)" {
+	start_program "$PYTHON" -c 'import ctypes, time
+print("ready" if ctypes.CDLL(None).prctl(67, 1, 0, 0, 0) == 0 else "none", flush=True); time.sleep(1000)'
+	wait_for 5 has_line "$DIR/out.txt" 'ready|none'
+	! grep -q '^none' "$DIR/out.txt" || skip "no PR_SET_MEMORY_MERGE"
+	grep -q 'ksm_merge_any: yes' "/proc/$PID/ksm_stat" || skip "the kernel does not show it"
+	cycle 2
+	grep -q 'ksm_merge_any: yes' "/proc/$PID/ksm_stat"
+}

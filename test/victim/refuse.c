@@ -54,6 +54,14 @@ static void make_amx(void)
 	asm volatile("ldtilecfg %0\n\ttilezero %%tmm0" : : "m"(config));
 }
 
+/* Calls from anywhere may be handed to a handler of SIGSYS; just now they are not. */
+static void make_dispatch(void)
+{
+	static char selector;
+
+	need(!prctl(59 /* PR_SET_SYSCALL_USER_DISPATCH */, 1, 0, 0, &selector));
+}
+
 static void make_userfaultfd(void)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -145,6 +153,8 @@ int main(int argc, char **argv)
 		make_notify();
 	else if (!strcmp(what, "amx"))
 		make_amx();
+	else if (!strcmp(what, "dispatch"))
+		make_dispatch();
 	else if (!strcmp(what, "userfaultfd"))
 		make_userfaultfd();
 	else if (!strcmp(what, "userfault-memory"))

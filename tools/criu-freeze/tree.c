@@ -519,6 +519,9 @@ static int check_thread(struct holder *h, struct hthread *t, bool *amx, bool *sh
 		return refuse(h, t, e, CR_E_TASK_GONE, -err, "cannot read its registers");
 	if (t->r.home.cs != CS_64BIT)
 		return refuse(h, t, e, CR_E_COMPAT_TASK, 0, "it runs 32-bit code");
+	if (trace_has_dispatch(t->r.tid))
+		return refuse(h, t, e, CR_E_UNSUPPORTED, 0,
+			      "it handles its own system calls (PR_SET_SYSCALL_USER_DISPATCH)");
 	if (*shstk) {
 		err = trace_get_shstk(t->r.tid, &ssp);
 		if (!err)

@@ -7,8 +7,12 @@
 #include <stdint.h>
 
 /* <linux/ptrace.h> */
-#define CR_PTRACE_SECCOMP_GET_METADATA	 0x420d
-#define CR_PTRACE_GET_RSEQ_CONFIGURATION 0x420f /* 5.13 */
+#define CR_PTRACE_SECCOMP_GET_METADATA		   0x420d
+#define CR_PTRACE_GET_RSEQ_CONFIGURATION	   0x420f /* 5.13 */
+#define CR_PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211 /* 6.4 */
+struct cr_sud_config {
+	uint64_t mode, selector, offset, len;
+};
 struct cr_seccomp_metadata {
 	uint64_t filter_off;
 	uint64_t flags;
@@ -17,6 +21,9 @@ struct cr_seccomp_metadata {
 /* <linux/prctl.h>: memory that may not become executable, 6.3 */
 #define CR_PR_SET_MDWE 65
 #define CR_PR_GET_MDWE 66
+/* Merging of all the memory of a process (KSM), 6.4 */
+#define CR_PR_SET_MEMORY_MERGE 67
+#define CR_PR_GET_MEMORY_MERGE 68
 
 /* <linux/elf.h>: shadow stack pointer, 6.6 */
 #define CR_NT_X86_SHSTK 0x204

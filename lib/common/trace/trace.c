@@ -231,6 +231,13 @@ int trace_get_shstk(pid_t tid, uint64_t *ssp)
 	return n < 0 ? (int)n : 0;
 }
 
+bool trace_has_dispatch(pid_t tid)
+{
+	struct cr_sud_config c = { 0 };
+
+	return !ptrace(CR_PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, sizeof(c), &c) && c.mode;
+}
+
 /* Resume up to the next stop of a call; other stops on the way are passed over, signals stay undelivered but SIGSTOP's
  * kind. */
 static int to_syscall_stop(pid_t tid)

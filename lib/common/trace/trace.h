@@ -87,6 +87,8 @@ ssize_t trace_seccomp_filter(pid_t tid, unsigned index, struct sock_filter *insn
 int trace_seccomp_flags(pid_t tid, unsigned index, uint64_t *ret);
 /* Does the thread have a shadow stack? -ENODEV: no; -EINVAL: nobody has on this kernel; 0: yes. */
 int trace_get_shstk(pid_t tid, uint64_t *ssp);
+/* Does the thread have its system calls handed to itself (PR_SET_SYSCALL_USER_DISPATCH)? False on a kernel before 6.4. */
+bool trace_has_dispatch(pid_t tid);
 
 /*
  * One system call, made by the thread at the `syscall` instruction at @insn, with no net below: when the tracer dies

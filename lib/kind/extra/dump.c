@@ -3,7 +3,7 @@
  * Properties that CRIU forgets, dump half.
  *
  * Theory of operation: CPU affinity, I/O priority, timer slack, coredump_filter and the nice value of an autogroup can
- * be read from outside; whether the task refuses to gain executable memory (PR_SET_MDWE) it must be asked. What differs from the default goes into extra.json, a file of our own beside the images, so
+ * be read from outside; whether the task refuses to gain executable memory (PR_SET_MDWE) and has all its memory merged (KSM) it must be asked. What differs from the default goes into extra.json, a file of our own beside the images, so
  * that no field of CRIU's format is bent. Memory policies, keyrings and core scheduling are looked at as far as that
  * changes nothing in the task, and warned of. (A session keyring cannot be looked at: asking for it makes one. Landlock
  * domains cannot be seen at all.)
@@ -38,7 +38,7 @@ enum { MASK_BYTES = 1024, ROW_MAX = 3 * MASK_BYTES, IOPRIO_WHO_PROCESS_ = 1 };
 enum { KEYCTL_GET_KEYRING_ID_ = 0, KEY_THREAD = -1, KEY_PROCESS = -2 };
 
 struct answers {
-	struct hold_call process_keys, thread_keys, mdwe;
+	struct hold_call process_keys, thread_keys, mdwe, merge;
 };
 
 struct extra_run {
@@ -162,6 +162,8 @@ static void process_fields(const struct dump_task *t, const struct answers *a, s
 	autogroup(t, w);
 	if (a->mdwe.ret > 0)
 		put(w, ",\"mdwe\":%d", (int)a->mdwe.ret);
+	if (a->merge.ret > 0)
+		put(w, ",\"merge\":1");
 }
 
 static int begin(struct extra_run *r, struct cr_err *e)
@@ -226,9 +228,10 @@ static int ask_tasks(struct extra_run *r, struct cr_err *e)
 		a[i].thread_keys =
 			(struct hold_call){ SYS_keyctl, { KEYCTL_GET_KEYRING_ID_, (uint64_t)KEY_THREAD }, 0 };
 		a[i].mdwe = (struct hold_call){ SYS_prctl, { CR_PR_GET_MDWE }, 0 };
+		a[i].merge = (struct hold_call){ SYS_prctl, { CR_PR_GET_MEMORY_MERGE }, 0 };
 		if (!r->keys)
 			a[i].process_keys.nr = a[i].thread_keys.nr = -1;
-		jobs[n++] = (struct hold_job){ .tid = d->tasks[i].pid, .calls = &a[i].process_keys, .n = 3 };
+		jobs[n++] = (struct hold_job){ .tid = d->tasks[i].pid, .calls = &a[i].process_keys, .n = 4 };
 	}
 	return hold_calls_many(d->hold, jobs, n, e);
 }

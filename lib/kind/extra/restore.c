@@ -25,7 +25,7 @@ enum { CPUS_MAX = 8192, MASK_BYTES = CPUS_MAX / 8, IOPRIO_WHO_PROCESS = 1 };
 struct extra_row {
 	pid_t tid;
 	bool has_affinity;
-	long ioprio, slack, filter, autogroup, mdwe; /* autogroup: -100: none */
+	long ioprio, slack, filter, autogroup, mdwe, merge; /* autogroup: -100: none */
 	uint8_t mask[MASK_BYTES];
 };
 
@@ -99,7 +99,8 @@ static int parse_row(const json_t *o, const struct extra_plan *p, const uint8_t 
 	if (get_number(o, "ioprio", 0, 0xffff, &row->ioprio) ||
 	    get_number(o, "timerslack", 0, INT64_MAX, &row->slack) ||
 	    get_number(o, "coredump_filter", 0, 0xffff, &row->filter) ||
-	    get_number(o, "autogroup", -20, 19, &row->autogroup) || get_number(o, "mdwe", 0, INT32_MAX, &row->mdwe))
+	    get_number(o, "autogroup", -20, 19, &row->autogroup) || get_number(o, "mdwe", 0, INT32_MAX, &row->mdwe) ||
+	    get_number(o, "merge", 0, 1, &row->merge))
 		return bad(e, row->tid, "a value is out of range");
 	if (!mask)
 		return 0;
@@ -239,6 +240,8 @@ void extra_emit(struct rst_prog *p, const struct extra_plan *x, pid_t tid)
 		prog_sys(p, "I/O priority", SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, (uint64_t)row->ioprio);
 	if (row->slack != x->own_slack)
 		prog_sys(p, "timer slack", SYS_prctl, PR_SET_TIMERSLACK, (uint64_t)row->slack);
+	if (row->merge)
+		prog_sys(p, "merging of memory", SYS_prctl, CR_PR_SET_MEMORY_MERGE, 1);
 	if (row->mdwe)
 		prog_sys(p, "refusal of new executable memory", SYS_prctl, CR_PR_SET_MDWE, (uint64_t)row->mdwe);
 }
