@@ -252,7 +252,7 @@ static void writer(void)
 	UtsnsEntry uts = UTSNS_ENTRY__INIT, *got;
 	char *large = malloc(200001);
 	struct arena a = { 0 };
-	struct img_writer w;
+	struct img_writer w, inventory;
 	struct stat st;
 
 	memset(large, 'x', 200000);
@@ -265,8 +265,10 @@ static void writer(void)
 	ok(!img_create(dir, IMG_UTSNS, 1, &w, &e) && !img_put(&w, &uts, &e),
 	   "an entry larger than the buffer is written");
 	ok(!img_finish(&w, &e) && exists("utsns-1.img"), "the file is there");
-	ok(!img_create(dir, IMG_INVENTORY, 0, &w, &e) && !exists("inventory.img"), "the inventory is not, at first");
-	img_abandon(&w);
+	unlinkat(dir, "inventory.img", 0);
+	ok(!img_create(dir, IMG_INVENTORY, 0, &inventory, &e) && !exists("inventory.img"),
+	   "the inventory is not, at first");
+	img_abandon(&inventory);
 	ok(!exists(".inventory.img.tmp"), "nothing is left of it");
 	fstatat(dir, "utsns-1.img", &st, 0);
 	ok((st.st_mode & 0777) == 0600, "its mode is 0600");
