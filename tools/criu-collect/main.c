@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "hold/client.h"
+#include "hold/stage-run.h"
 #include "image/manifest.h"
 #include "kind/dump.h"
 #include "kind/file/dump.h"
@@ -72,31 +73,6 @@ static int work(struct dump *d, struct watchdog *dog, struct cr_err *e)
 	return ret;
 }
 
-static void log_failures(const struct cr_report *r)
-{
-	for (size_t i = 0; i < r->n; i++)
-		log_failure(&r->v[i]);
-}
-
-/* Log, manifest, holder: all must learn how it ended. */
-static int report(struct run *r, int ret, struct cr_err *e)
-{
-	struct cr_err late = { 0 };
-
-	log_failures(&r->refusals);
-	if (manifest_stage(r->img, &r->facts, ret ? &r->refusals : NULL, &late)) {
-		log_failure(&late);
-		*e = ret ? *e : late;
-		ret = ret ? ret : -EIO;
-	}
-	if (hold_finish(&r->hold, ret, &late)) {
-		log_failure(&late);
-		*e = ret ? *e : late;
-		ret = ret ? ret : -EIO;
-	}
-	return ret;
-}
-
 /*
  * The main thread is blocked in the kernel. Even the end of this process would be: closing a copy of a descriptor asks
  * the file system too, and waits for the answer. So the tree is let go, here and now, which frees the main thread; it
@@ -111,7 +87,7 @@ static void blocked(void *ctx, const struct cr_err *e)
 	char drop[256];
 
 	cr_report_add(&r->refusals, e);
-	log_failures(&r->refusals);
+	stage_log(&r->refusals);
 	if (manifest_stage(r->img, &r->facts, &r->refusals, &late))
 		log_failure(&late);
 	if (hold_request(&r->hold, &done, NULL, 0, -1, NULL, 0, &late) < 0 ||
@@ -130,10 +106,8 @@ int main(int argc, char **argv)
 	ret = cr_tool_start("criu-collect", usage, W_DUMP, true, argc, argv, &opts, &r.img, &err);
 	if (!ret)
 		ret = hold_connect(r.img, HOLD_ST_COLLECT, opts.wait, &r.hold, &err);
-	if (ret) {
-		log_failure(&err);
-		return cr_exit_code(&opts, &err);
-	}
+	if (ret)
+		return stage_not_begun(&opts, &err);
 	r.dog.ctx = &r;
 	watchdog_start(&r.dog);
 	stage_begin(&r.facts, "criu-collect");
@@ -144,9 +118,8 @@ int main(int argc, char **argv)
 				   .facts = &r.facts,
 				   .refusals = &r.refusals },
 		   &r.dog, &err);
-	ret = report(&r, ret, &err);
-	cr_report_free(&r.refusals);
+	ret = stage_end(&opts, r.img, &r.hold, &r.facts, &r.refusals, ret, &err);
 	arena_free(&arena);
 	fd_close(r.img);
-	return ret ? cr_exit_code(&opts, &err) : 0;
+	return ret;
 }

@@ -67,35 +67,9 @@ static int work(struct pages_run *r, struct cr_err *e)
 	return err;
 }
 
-/* The end of the stage: manifest and holder learn how it went. @err: what work() said */
-static int finish(int img, struct hold *hold, struct stage_facts *facts, int ret, struct cr_err *err)
-{
-	struct cr_report failures = { 0 };
-	struct cr_err late = { 0 };
-	int end;
-
-	if (ret) {
-		log_failure(err);
-		cr_report_add(&failures, err);
-	}
-	end = manifest_stage(img, facts, ret ? &failures : NULL, &late);
-	if (end) {
-		log_failure(&late);
-		*err = ret ? *err : late;
-		ret = ret ? ret : end;
-	}
-	end = hold_finish(hold, ret, &late);
-	if (end) {
-		log_failure(&late);
-		*err = ret ? *err : late;
-		ret = ret ? ret : end;
-	}
-	cr_report_free(&failures);
-	return ret;
-}
-
 int main(int argc, char **argv)
 {
+	struct cr_report refusals = { 0 };
 	struct stage_facts facts;
 	struct cr_err err = { 0 };
 	struct cr_opts opts;
@@ -108,24 +82,13 @@ int main(int argc, char **argv)
 			ahead = ahead_begin(img, opts.tree);
 		ret = hold_connect(img, HOLD_ST_PAGES, opts.wait, &hold, &err);
 	}
-	if (ret) {
-		if (opts.wait && err.code == CR_E_HOLDER_VOID)
-			log_info("%s: %s", err.object,
-				 err.reason); /* the stage before us has told why: once is enough */
-		else
-			log_failure(&err);
-		return cr_exit_code(&opts, &err);
-	}
+	if (ret)
+		return stage_not_begun(&opts, &err);
 	stage_begin(&facts, "criu-pages");
 	ret = work(
 		&(struct pages_run){ .img = img, .hold = &hold, .beside = opts.wait, .facts = &facts, .ahead = ahead },
 		&err);
-	if (ret && err.code == CR_E_HOLDER_VOID && manifest_failed(img)) {
-		/* A stage beside us has told why: once is enough. */
-		log_info("%s: %s", err.object, err.reason);
-		return cr_exit_code(&opts, &err);
-	}
-	ret = finish(img, &hold, &facts, ret, &err);
+	ret = stage_end(&opts, img, &hold, &facts, &refusals, ret, &err);
 	fd_close(img);
-	return ret ? cr_exit_code(&opts, &err) : 0;
+	return ret;
 }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "hold/client.h"
+#include "hold/stage-run.h"
 #include "image/manifest.h"
 #include "image/stage.h"
 #include "thread.h"
@@ -57,8 +58,8 @@ static int work(struct para_run *r, struct cr_err *e)
 int main(int argc, char **argv)
 {
 	struct stage_facts facts;
-	struct cr_report failures = { 0 };
-	struct cr_err err = { 0 }, late = { 0 };
+	struct cr_report refusals = { 0 };
+	struct cr_err err = { 0 };
 	struct cr_opts opts;
 	struct hold hold;
 	int img = -1, ret;
@@ -66,36 +67,11 @@ int main(int argc, char **argv)
 	ret = cr_tool_start("criu-parasite", usage, W_DUMP, true, argc, argv, &opts, &img, &err);
 	if (!ret)
 		ret = hold_connect(img, HOLD_ST_PARASITE, opts.wait, &hold, &err);
-	if (ret) {
-		if (opts.wait && err.code == CR_E_HOLDER_VOID)
-			log_info("%s: %s", err.object,
-				 err.reason); /* the stage before us has told why: once is enough */
-		else
-			log_failure(&err);
-		return cr_exit_code(&opts, &err);
-	}
+	if (ret)
+		return stage_not_begun(&opts, &err);
 	stage_begin(&facts, "criu-parasite");
-	ret = work(&(struct para_run){ .img = img, .hold = &hold, .facts = &facts, .refusals = &failures }, &err);
-	if (ret && err.code == CR_E_HOLDER_VOID && manifest_failed(img)) {
-		/* A stage beside us has told why: once is enough. */
-		log_info("%s: %s", err.object, err.reason);
-		return cr_exit_code(&opts, &err);
-	}
-	if (ret && !failures.n)
-		cr_report_add(&failures, &err);
-	for (size_t i = 0; i < failures.n; i++)
-		log_failure(&failures.v[i]);
-	if (manifest_stage(img, &facts, ret ? &failures : NULL, &late)) {
-		log_failure(&late);
-		err = ret ? err : late;
-		ret = ret ? ret : -EIO;
-	}
-	if (hold_finish(&hold, ret, &late)) {
-		log_failure(&late);
-		err = ret ? err : late;
-		ret = ret ? ret : -EIO;
-	}
+	ret = work(&(struct para_run){ .img = img, .hold = &hold, .facts = &facts, .refusals = &refusals }, &err);
+	ret = stage_end(&opts, img, &hold, &facts, &refusals, ret, &err);
 	fd_close(img);
-	cr_report_free(&failures);
-	return ret ? cr_exit_code(&opts, &err) : 0;
+	return ret;
 }
