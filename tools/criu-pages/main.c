@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/opts.h"
+#include "hold/stage-run.h"
 #include "pages.h"
 
 static const char usage[] =
