@@ -5,7 +5,8 @@ _crit()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]-} words=''
 
 	case $COMP_CWORD:$verb in
-	1:*) words='decode diff edit encode info show verify x --help --version' ;;
+	1:*) words='core decode diff edit encode info show verify x --help --version' ;;
+	*:core) words='-o --out --output' ;;
 	*:decode) words='-i --in --input -o --out --output --pretty --nopl' ;;
 	*:diff) words='--json --no-pages --fields' ;;
 	*:edit) words='-n --dry-run -d --delete --set-root-pid --set-pid --remap-address --rename-path' ;;

@@ -14,6 +14,7 @@
 enum { CRIT_OK = 0, CRIT_FAILED = 1, CRIT_USAGE = 2 };
 
 /* A verb gets its own name as argv[0]. Return: an exit code; it has printed what went wrong. */
+int crit_core(int argc, char *argv[]);
 int crit_decode(int argc, char *argv[]);
 int crit_diff(int argc, char *argv[]);
 int crit_edit(int argc, char *argv[]);

@@ -11,6 +11,7 @@ static const struct verb {
 	const char *name, *args, *help;
 	int (*run)(int argc, char *argv[]);
 } verbs[] = {
+	{ "core", "[-o FILE] DIR PID", "a core file of a task, for gdb", crit_core },
 	{ "decode", "[-i IMAGE] [-o JSON] [--pretty] [--nopl]", "image to JSON", crit_decode },
 	{ "diff", "[--json] [--no-pages | --fields] DIR DIR", "what changed between two checkpoints", crit_diff },
 	{ "edit", "[-n] [-d PATH]... FILE [PATH=VALUE...] | DIR [--set-pid OLD=NEW]...", "change values of images", crit_edit },
