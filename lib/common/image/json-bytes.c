@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-
 /* Length of the valid UTF-8 character at @s, 0: there is none (RFC 3629: no surrogates, no overlong forms). */
 static size_t utf8_char(const unsigned char *s, size_t len)
 {
@@ -109,12 +107,4 @@ ssize_t json_bytes_decode(const char *s, char *buf, size_t size)
 		return -ENAMETOOLONG;
 	buf[n] = 0;
 	return (ssize_t)n;
-}
-
-void stage_warn(struct stage_facts *f, const struct cr_err *e)
-{
-	char text[1024];
-
-	log_warn("%s", cr_err_text(e, text, sizeof(text)));
-	cr_report_add(&f->warnings, e);
 }

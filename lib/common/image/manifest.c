@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "image/image.h"
 #include "image/need-set.h"
 
@@ -306,6 +308,27 @@ static uint64_t now_ns(void)
 void stage_begin(struct stage_facts *f, const char *name)
 {
 	*f = (struct stage_facts){ .name = name, .started_ns = now_ns() };
+}
+
+void stage_warn(struct stage_facts *f, const struct cr_err *e)
+{
+	char text[1024];
+
+	log_warn("%s", cr_err_text(e, text, sizeof(text)));
+	cr_report_add(&f->warnings, e);
+}
+
+void stage_not_carried(struct stage_facts *f, const char *object, const char *fmt, ...)
+{
+	struct cr_err e = { 0 };
+	char text[sizeof(e.reason)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	cr_err_set(&e, CR_E_NOT_CARRIED, 0, object, "%s", text);
+	stage_warn(f, &e);
 }
 
 void stage_wrote(struct stage_facts *f, const char *image, uint64_t bytes)

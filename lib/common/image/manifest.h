@@ -34,6 +34,9 @@ void stage_begin(struct stage_facts *f, const char *name);
 void stage_wrote(struct stage_facts *f, const char *image, uint64_t bytes);
 /* Something is not carried, but the dump goes on: logged at once and put into the manifest. */
 void stage_warn(struct stage_facts *f, const struct cr_err *e);
+/* The same for a property of an object that is dumped (CR_E_NOT_CARRIED). */
+void stage_not_carried(struct stage_facts *f, const char *object, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Something that a restore needs from outside: takes over @row, an object with at least "kind". Equal rows are kept once. */
 void stage_need(struct stage_facts *f, json_t *row);
 

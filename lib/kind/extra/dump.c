@@ -51,20 +51,6 @@ struct extra_run {
 	struct answers *answers;	 /* by task: what only the task itself can say */
 };
 
-__attribute__((format(printf, 3, 4))) static void warn(struct extra_run *r, const struct dump_task *t, const char *fmt,
-						       ...)
-{
-	struct cr_err w = { 0 };
-	char text[192];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	cr_err_set(&w, CR_E_NOT_CARRIED, 0, t->label, "%s", text);
-	stage_warn(r->d->facts, &w);
-}
-
 /* The kernel's mask, without glibc's fixed size. Return: bytes, or -errno. */
 static long get_affinity(pid_t tid, uint8_t mask[MASK_BYTES])
 {
@@ -239,9 +225,9 @@ static int ask_tasks(struct extra_run *r, struct cr_err *e)
 static void keyrings(struct extra_run *r, const struct dump_task *t, const struct answers *a)
 {
 	if (a->process_keys.ret > 0)
-		warn(r, t, "its process keyring is lost");
+		stage_not_carried(r->d->facts, t->label, "its process keyring is lost");
 	if (a->thread_keys.ret > 0)
-		warn(r, t, "its thread keyring is lost");
+		stage_not_carried(r->d->facts, t->label, "its thread keyring is lost");
 }
 
 static void cookie(struct extra_run *r, const struct dump_task *t)
@@ -253,7 +239,7 @@ static void cookie(struct extra_run *r, const struct dump_task *t)
 		return;
 	}
 	if (v)
-		warn(r, t, "its core scheduling group is lost");
+		stage_not_carried(r->d->facts, t->label, "its core scheduling group is lost");
 }
 
 /* get_mempolicy(2) tells the policy of the caller only, hence the call in the task. */
@@ -273,7 +259,8 @@ static int mempolicy(struct extra_run *r, const struct dump_task *t, struct cr_e
 		_cleanup_close_ int mem = openat(t->proc, "mem", O_RDONLY | O_CLOEXEC);
 
 		if (mem >= 0 && !pread_full(mem, &mode, sizeof(mode), (off_t)s.addr) && mode)
-			warn(r, t, "its memory policy (mode %d of set_mempolicy) is lost", mode);
+			stage_not_carried(r->d->facts, t->label, "its memory policy (mode %d of set_mempolicy) is lost",
+					  mode);
 	}
 	return 0;
 }

@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -297,19 +296,6 @@ static int read_auxv(struct mm_run *r, MmEntry *mm, struct cr_err *e)
 	return 0;
 }
 
-__attribute__((format(printf, 2, 3))) static void warn(struct mm_run *r, const char *fmt, ...)
-{
-	struct cr_err w = { 0 };
-	char text[192];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	cr_err_set(&w, CR_E_NOT_CARRIED, 0, r->task->label, "%s", text);
-	stage_warn(r->d->facts, &w);
-}
-
 /* What only the task can tell, asked of all at once. */
 static int ask_tasks(struct mm_run *r, struct cr_err *e)
 {
@@ -355,19 +341,22 @@ static int take_answers(struct mm_run *r, MmEntry *mm, struct cr_err *e)
 	mm->has_thp_disabled = true;
 	mm->thp_disabled = c[ASK_THP].ret > 0;
 	if (c[ASK_THP].ret > 1)
-		warn(r,
-		     "huge pages are disabled except where advised (mode %lld of PR_SET_THP_DISABLE): disabled "
-		     "everywhere",
-		     (long long)c[ASK_THP].ret);
+		stage_not_carried(
+			r->d->facts, r->task->label,
+			"huge pages are disabled except where advised (mode %lld of PR_SET_THP_DISABLE): disabled "
+			"everywhere",
+			(long long)c[ASK_THP].ret);
 	return 0;
 }
 
 static void warn_all(struct mm_run *r)
 {
 	if (r->sealed)
-		warn(r, "%zu sealed mappings (mseal) will not be sealed", r->sealed);
+		stage_not_carried(r->d->facts, r->task->label, "%zu sealed mappings (mseal) will not be sealed",
+				  r->sealed);
 	if (r->named)
-		warn(r, "the names of %zu anonymous mappings are lost", r->named);
+		stage_not_carried(r->d->facts, r->task->label, "the names of %zu anonymous mappings are lost",
+				  r->named);
 }
 
 static int dump_task(struct mm_run *r, struct cr_err *e)
