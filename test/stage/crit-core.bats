@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2086,SC2016
 # crit core: a core file that gdb opens, with all threads, their registers, and the memory.
 load ../lib
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2086,SC2143,SC2010,SC1010
 # crit edit: values of an image by path, in an editor; and of whole directories, with all references.
 load ../lib
 
@@ -188,7 +189,7 @@ refuse()
 	run "$CRIT" verify "$IMG"
 	echo "$output"
 	[ -z "$output" ]
-	! grep -q "\"$DIR" "$IMG/manifest.json"
+	[ "$(grep -c "\"$DIR" "$IMG/manifest.json")" = 0 ]
 	DIR=$T/moved
 	restore
 	[ "$(cat /proc/"$PID"/comm)" = renamed ]

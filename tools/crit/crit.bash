@@ -13,7 +13,7 @@ _crit()
 	*:encode) words='-i --in --input -o --out --output --lenient' ;;
 	*:show) words='--nopl' ;;
 	*:verify) words='--json --quiet' ;;
-	3:x) words='ps fds mems rss sk' ;;
+	3:x) words='ps fds mems rss sk --json' ;;
 	esac
 	if [ "$verb" = x ] && [ "$COMP_CWORD" = 2 ]; then
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")

@@ -19,7 +19,7 @@ static const struct verb {
 	{ "info", "IMAGE", "type of an image and number of its entries", crit_info },
 	{ "show", "[--nopl] IMAGE | DIR", "an image for reading, or an overview of a checkpoint", crit_show },
 	{ "verify", "[--json] [--quiet] DIR...", "is a checkpoint well-formed? All findings at once", crit_verify },
-	{ "x", "DIR ps|fds|mems|rss|sk", "explore a checkpoint", crit_x },
+	{ "x", "[--json] DIR ps|fds|mems|rss|sk", "explore a checkpoint", crit_x },
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

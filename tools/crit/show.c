@@ -48,13 +48,21 @@ static const char *state_name(const CoreEntry *core)
 /* Pages whose data is here, in the parent or still to come: what the task will have. */
 static uint64_t count_pages(struct checkpoint *c, uint32_t pid)
 {
-	ProtobufCMessage **list;
-	struct cr_err e;
+	struct arena a = { 0 };
+	struct img_reader r;
+	ProtobufCMessage *m;
 	uint64_t pages = 0;
-	ssize_t n = checkpoint_read(c, IMG_PAGEMAP, pid, &list, &e);
+	struct cr_err e;
+	int got;
 
-	for (ssize_t i = 1; i < n; i++)
-		pages += img_pagemap_pages((const PagemapEntry *)list[i]);
+	/* Entry by entry: there can be millions. */
+	got = img_open(c->dir, IMG_PAGEMAP, pid, &r, &e);
+	r.lenient = true;
+	while (got > 0 && (arena_reset(&a), got = img_get(&r, &a, &m, &e)) > 0)
+		if (r.entry > 1) /* the first one is the head */
+			pages += img_pagemap_pages((const PagemapEntry *)m);
+	img_close(&r);
+	arena_free(&a);
 	return pages;
 }
 

@@ -2,6 +2,7 @@
 /* crit x: what the tasks of a checkpoint have, for reading by people. */
 #include "checkpoint.h"
 
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,26 +141,32 @@ static void print_owners(const struct checkpoint *c, VmaEntry *const *vmas, size
 
 static int show_rss_of(struct checkpoint *c, uint32_t pid, struct cr_err *e)
 {
-	ProtobufCMessage **list;
 	VmaEntry *const *vmas;
 	size_t n_vmas = checkpoint_vmas(c, pid, &vmas);
-	ssize_t n;
+	struct arena a = { 0 };
+	struct img_reader r;
+	PagemapEntry *p;
+	int got;
 
-	n = checkpoint_read(c, IMG_PAGEMAP, pid, &list, e);
-	if (n < 0)
-		return n;
 	printf("%u\n", pid);
-	for (ssize_t k = 1; k < n; k++) { /* list[0] is the head */
-		const PagemapEntry *p = (const PagemapEntry *)list[k];
-		uint64_t pages = img_pagemap_pages(p);
-		uint32_t flags = img_pagemap_flags(p);
+	got = img_open(c->dir, IMG_PAGEMAP, pid, &r, e);
+	r.lenient = true;
+	while (got > 0 && (arena_reset(&a), got = img_get(&r, &a, &p, e)) > 0) {
+		uint64_t pages;
+		uint32_t flags;
 
+		if (r.entry == 1) /* the head */
+			continue;
+		pages = img_pagemap_pages(p);
+		flags = img_pagemap_flags(p);
 		printf("\t%16" PRIx64 " %8" PRIu64 " pages%s%s\n", p->vaddr, pages,
 		       flags & IMG_PE_PARENT ? ", in parent" : "",
 		       (flags & (IMG_PE_LAZY | IMG_PE_PRESENT)) == IMG_PE_LAZY ? ", lazy" : "");
 		print_owners(c, vmas, n_vmas, p->vaddr, p->vaddr + pages * 4096);
 	}
-	return 0;
+	img_close(&r);
+	arena_free(&a);
+	return got;
 }
 
 static int show_rss(struct checkpoint *c, struct cr_err *e)
@@ -180,19 +187,27 @@ int crit_x(int argc, char *argv[])
 		{ "ps", show_ps },    { "fds", show_fds }, { "fd", show_fds }, { "mems", show_mems },
 		{ "mem", show_mems }, { "rss", show_rss }, { "sk", show_sk },
 	};
+	static const struct option options[] = { { "json", no_argument, NULL, 'j' }, { 0 } };
 	struct checkpoint c;
+	bool json = false;
 	struct cr_err e;
-	int ret;
+	int o, ret;
 
-	if (argc != 3)
+	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (o != 'j')
+			return crit_usage("x", "wrong options");
+		json = true;
+	}
+	if (argc - optind != 2)
 		return crit_usage("x", "needs a directory and one of ps, fds, mems, rss, sk");
+	argv += optind;
 	for (size_t i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
-		if (strcmp(what[i].name, argv[2]))
+		if (strcmp(what[i].name, argv[1]))
 			continue;
-		ret = checkpoint_open(&c, argv[1], &e);
+		ret = checkpoint_open(&c, argv[0], &e);
 		if (ret < 0)
 			return crit_fail(&e);
-		ret = what[i].show(&c, &e);
+		ret = json ? x_json(&c, argv[1], &e) : what[i].show(&c, &e);
 		checkpoint_close(&c);
 		return ret < 0 ? crit_fail(&e) : CRIT_OK;
 	}

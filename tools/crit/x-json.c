@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* crit x --json: the same, for programs. Addresses are text, since many readers of JSON lose digits above 2^53. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fdinfo.pb-c.h"
+#include "fs.pb-c.h"
+#include "json-out.h"
+#include "mm.pb-c.h"
+#include "pagemap.pb-c.h"
+#include "pstree.pb-c.h"
+#include "x.h"
+
+static void put_number(struct json_out *o, const char *key, uint64_t v)
+{
+	jo_key(o, key);
+	jo_unsigned(o, v);
+}
+
+static void put_text(struct json_out *o, const char *key, const char *text)
+{
+	jo_key(o, key);
+	jo_text(o, text);
+}
+
+static void put_address(struct json_out *o, const char *key, uint64_t v)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, v);
+	put_text(o, key, text);
+}
+
+static void put_flag(struct json_out *o, const char *key, bool v)
+{
+	jo_key(o, key);
+	jo_bool(o, v);
+}
+
+static void put_file(struct json_out *o, struct checkpoint *c, const char *key, uint32_t type, uint32_t id)
+{
+	char text[4096];
+
+	put_text(o, key, checkpoint_file_text(c, type, id, text, sizeof(text)));
+}
+
+static void put_type(struct json_out *o, uint32_t type)
+{
+	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(&fd_types__descriptor, (int)type);
+
+	put_text(o, "type", v ? v->name : "?");
+}
+
+static int put_ps(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
+{
+	put_number(o, "ppid", t->ppid);
+	put_number(o, "pgid", t->pgid);
+	put_number(o, "sid", t->sid);
+	put_text(o, "comm", checkpoint_comm(c, t->pid));
+	jo_key(o, "threads");
+	jo_begin(o, '[');
+	for (size_t k = 0; k < t->n_threads; k++)
+		jo_unsigned(o, t->threads[k]);
+	jo_end(o, ']');
+	return 0;
+}
+
+static void put_fd(struct json_out *o, struct checkpoint *c, const FdinfoEntry *fd)
+{
+	put_number(o, "fd", fd->fd);
+	put_type(o, fd->type);
+	put_number(o, "id", fd->id);
+}
+
+static int put_fds(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
+{
+	const FsEntry *fs = checkpoint_one(c, IMG_FS, t->pid);
+	FdinfoEntry **fds;
+	ssize_t n = checkpoint_fds(c, t, &fds, e);
+
+	if (n < 0)
+		return n;
+	jo_key(o, "fds");
+	jo_begin(o, '[');
+	for (ssize_t k = 0; k < n; k++) {
+		jo_begin(o, '{');
+		put_fd(o, c, fds[k]);
+		put_flag(o, "cloexec", fds[k]->flags & 1);
+		put_file(o, c, "file", fds[k]->type, fds[k]->id);
+		jo_end(o, '}');
+	}
+	jo_end(o, ']');
+	if (fs) {
+		put_file(o, c, "cwd", FD_TYPES__REG, fs->cwd_id);
+		put_file(o, c, "root", FD_TYPES__REG, fs->root_id);
+	}
+	return 0;
+}
+
+static int put_mems(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
+{
+	const MmEntry *mm = checkpoint_one(c, IMG_MM, t->pid);
+	VmaEntry *const *vmas;
+	size_t n = checkpoint_vmas(c, t->pid, &vmas);
+	char text[4096];
+
+	if (mm)
+		put_file(o, c, "exe", FD_TYPES__REG, mm->exe_file_id);
+	jo_key(o, "mappings");
+	jo_begin(o, '[');
+	for (size_t k = 0; k < n; k++) {
+		const VmaEntry *v = vmas[k];
+		const char prot[] = { v->prot & 1 ? 'r' : '-', v->prot & 2 ? 'w' : '-', v->prot & 4 ? 'x' : '-', '\0' };
+
+		jo_begin(o, '{');
+		put_address(o, "start", v->start);
+		put_address(o, "end", v->end);
+		put_text(o, "prot", prot);
+		put_flag(o, "shared", v->flags & 1);
+		put_text(o, "what", vma_text(c, v, text, sizeof(text)));
+		put_flag(o, "regular", v->status & 1);
+		jo_end(o, '}');
+	}
+	jo_end(o, ']');
+	return 0;
+}
+
+/* Entry by entry: there can be millions. */
+static int put_rss(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
+{
+	struct arena a = { 0 };
+	struct img_reader r;
+	PagemapEntry *p;
+	int got;
+
+	jo_key(o, "runs");
+	jo_begin(o, '[');
+	got = img_open(c->dir, IMG_PAGEMAP, t->pid, &r, e);
+	r.lenient = true;
+	while (got > 0 && (arena_reset(&a), got = img_get(&r, &a, &p, e)) > 0) {
+		if (r.entry == 1) /* the head */
+			continue;
+		jo_begin(o, '{');
+		put_address(o, "start", p->vaddr);
+		put_number(o, "pages", img_pagemap_pages(p));
+		put_flag(o, "present", img_pagemap_flags(p) & IMG_PE_PRESENT);
+		put_flag(o, "parent", img_pagemap_flags(p) & IMG_PE_PARENT);
+		put_flag(o, "lazy", img_pagemap_flags(p) & IMG_PE_LAZY);
+		jo_end(o, '}');
+	}
+	img_close(&r);
+	arena_free(&a);
+	jo_end(o, ']');
+	return got;
+}
+
+static int put_sk(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
+{
+	FdinfoEntry **fds;
+	ssize_t n = checkpoint_fds(c, t, &fds, e);
+	char text[1200];
+
+	if (n < 0)
+		return n;
+	jo_key(o, "sockets");
+	jo_begin(o, '[');
+	for (ssize_t k = 0; k < n; k++) {
+		if (!socket_text(c, fds[k]->type, fds[k]->id, text, sizeof(text)))
+			continue;
+		jo_begin(o, '{');
+		put_fd(o, c, fds[k]);
+		put_text(o, "socket", text);
+		jo_end(o, '}');
+	}
+	jo_end(o, ']');
+	return 0;
+}
+
+int x_json(struct checkpoint *c, const char *what, struct cr_err *e)
+{
+	static const struct {
+		const char *name;
+		int (*put)(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e);
+	} puts[] = { { "ps", put_ps }, { "fd", put_fds }, { "mem", put_mems }, { "rss", put_rss }, { "sk", put_sk } };
+	struct json_out o = { .pretty = true };
+	struct output out;
+	int ret;
+
+	ret = output_open(&out, NULL, e);
+	if (ret < 0)
+		return ret;
+	o.ob = out.ob;
+	jo_begin(&o, '[');
+	for (size_t i = 0; !ret && i < c->n_tasks; i++) {
+		jo_begin(&o, '{');
+		put_number(&o, "pid", c->tasks[i]->pid);
+		for (size_t k = 0; !ret && k < sizeof(puts) / sizeof(puts[0]); k++)
+			if (!strncmp(what, puts[k].name, strlen(puts[k].name))) /* fd and fds, mem and mems */
+				ret = puts[k].put(&o, c, c->tasks[i], e);
+		jo_end(&o, '}');
+	}
+	jo_end(&o, ']');
+	ob_text(out.ob, "\n");
+	if (!ret)
+		ret = output_finish(&out, e);
+	output_abandon(&out);
+	return ret;
+}
