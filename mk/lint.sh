@@ -5,16 +5,18 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 : "${CC:=gcc}" "${FLAGS:=}" "${O:=build}"
 jobs=2
+# What is tracked is checked: elsewhere all would be well.
+git rev-parse --git-dir >/dev/null || exit 1
+
 tracked()
 {
 	git ls-files --cached --others --exclude-standard -- "$@" | while read -r f; do [ -e "$f" ] && printf '%s\n' "$f"; done
 }
 
-# Every source says its licence in its first lines.
+# Every file says its licence in its first lines.
 spdx()
 {
-	tracked '*.c' '*.h' '*.S' '*.lds' '*.sh' '*.bats' '*.bash' '*.mk' '*.def' '*.proto' '*.go' '*.java' '*.js' GNUmakefile test/run test/demo \
-		tools/criu/criu .ci/run | while read -r f; do
+	tracked | grep -vx LICENSE | while read -r f; do
 		head -n 5 "$f" | grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' || echo "$f: no SPDX line"
 	done
 }
@@ -84,7 +86,7 @@ shell()
 	shellcheck -s sh tools/criu/criu
 	tracked '*.sh' test/run test/demo .ci/run 'test/*.bash' | xargs shellcheck -s bash -x -S warning
 	tracked '*.bats' | xargs -r shellcheck -s bats -x -P test -S warning
-	shellcheck -s bash tools/criu/criu.bash
+	tracked 'tools/*.bash' | xargs shellcheck -s bash
 }
 
 cppcheck_run()
