@@ -15,8 +15,8 @@ struct json {
 	enum json_kind kind;
 	bool truth;
 	unsigned long line; /* 0: of no file */
-	const char *key;  /* members of objects */
-	const char *text; /* numbers as written, strings in UTF-8; NUL-terminated, but strings can have more NULs */
+	const char *key;    /* members of objects */
+	const char *text;   /* numbers as written, strings in UTF-8; NUL-terminated, but strings can have more NULs */
 	size_t len;
 	const char *rest; /* of a string longer than 64 KiB: what follows text, still escaped as in the file */
 	size_t rest_len;
