@@ -2,17 +2,17 @@
 # make deps, make test, make check-one T=FILE. Tests run from $O/test; nothing is installed but Debian packages.
 
 # ---- Debian packages by name ----
-DEPS_BUILD := gcc libc6-dev linux-libc-dev binutils make protobuf-c-compiler libprotobuf-c-dev libjansson-dev libyajl-dev zlib1g-dev libcap-dev
+DEPS_BUILD := gcc libc6-dev linux-libc-dev binutils make protobuf-c-compiler libprotobuf-c-dev libjansson-dev libyajl-dev zlib1g-dev
 DEPS_TEST := bats python3 python3-protobuf python3-jsonschema procps util-linux redis-server redis-tools sqlite3 golang-go \
 	default-jdk-headless nodejs jq gdb
 DEPS_LINT := clang-format clang-tidy cppcheck shellcheck git
 
-# Asks for nothing when all is there, so that it may be a prerequisite.
+# Asks for nothing when all is there, so that it may be a prerequisite. A fresh machine has no package lists yet.
 define apt_deps
 missing=; for p in $1; do \
 	case $$(dpkg-query -W -f='$${Status}' $$p 2>/dev/null) in *' ok installed') ;; *) missing="$$missing $$p" ;; esac; done; \
 [ -z "$$missing" ] || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; echo "installing:$$missing" >&2; \
-	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >&2; }
+	$$sudo apt-get -qq update >&2; $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >&2; }
 endef
 .PHONY: deps deps-test deps-lint test test-programs check-one demo bench-deps
 deps:
