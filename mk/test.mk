@@ -3,7 +3,7 @@
 
 # ---- Debian packages by name ----
 DEPS_BUILD := gcc libc6-dev linux-libc-dev binutils make protobuf-c-compiler libprotobuf-c-dev libjansson-dev libyajl-dev zlib1g-dev
-DEPS_TEST := bats python3 python3-protobuf python3-jsonschema procps util-linux redis-server redis-tools sqlite3 golang-go \
+DEPS_TEST := bats python3 python3-protobuf python3-jsonschema procps util-linux iproute2 redis-server redis-tools sqlite3 golang-go \
 	default-jdk-headless nodejs jq gdb
 DEPS_LINT := clang-format clang-tidy cppcheck shellcheck git
 
