@@ -178,10 +178,12 @@ static int restore(struct restore *x, struct cr_err *e)
 		err = stages(x, e);
 	if (!err)
 		err = resume(x, e);
-	if (err)
+	if (err) {
 		tree_kill(x);
-	else if (report_stats(x, &also))
+	} else if (report_stats(x, &also)) {
+		cr_err_remedy(&also, "name a directory that can be written with -W");
 		log_failure(&also);
+	}
 	clock_leave(x);
 	return err;
 }

@@ -25,7 +25,7 @@ int files_journal_add(const char *path, uint64_t dev, uint64_t ino, bool dir, st
 {
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *line = NULL;
-	int len;
+	int len, err;
 
 	len = asprintf(&line, "%" PRIx64 " %" PRIu64 " %c %s%c\n", dev, ino, dir ? 'd' : 'f', path, 0);
 	if (len < 0) {
@@ -33,9 +33,12 @@ int files_journal_add(const char *path, uint64_t dev, uint64_t ino, bool dir, st
 		return cr_err_nomem(e);
 	}
 	fd = open(JOURNAL, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (fd < 0 || write_full(fd, line, len) < 0)
-		return cr_err_set(e, CR_E_SYSTEM, errno, JOURNAL, "cannot be written in the work directory");
-	return 0;
+	err = fd < 0 ? -errno : write_full(fd, line, len);
+	if (err) {
+		cr_err_write(e, -err, JOURNAL, "the journal cannot be written in the work directory");
+		cr_err_remedy(e, "name a directory that can be written with -W");
+	}
+	return err;
 }
 
 void files_journal_done(void)
