@@ -78,10 +78,13 @@ int script_run(const struct cr_opts *o, const char *action, int img, pid_t init,
 
 		if (code > 0)
 			cr_err_set(e, CR_E_SCRIPT, 0, path, "it ended with code %d at %s", code, action);
-		if (code < 0)
+		if (code < 0) {
 			failed = cr_err_set(e, CR_E_SCRIPT, -code, path, "cannot run it at %s", action);
-		else
+			cr_err_remedy(e,
+				      "name an executable file by its full path: the current directory is that of -W");
+		} else {
 			codes |= code;
+		}
 	}
 	free(env.v);
 	return failed ? failed : codes;
