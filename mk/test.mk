@@ -2,7 +2,7 @@
 # make deps, make test, make check-one T=FILE. Tests run from $O/test; nothing is installed but Debian packages.
 
 # ---- Debian packages by name ----
-DEPS_BUILD := gcc libc6-dev linux-libc-dev binutils make protobuf-c-compiler libprotobuf-c-dev libjansson-dev libyajl-dev zlib1g-dev
+DEPS_BUILD := gcc libc6-dev linux-libc-dev binutils make protobuf-c-compiler libprotobuf-c-dev libjansson-dev libyajl-dev libnl-3-dev zlib1g-dev
 DEPS_TEST := bats python3 python3-protobuf python3-jsonschema procps util-linux iproute2 redis-server redis-tools sqlite3 golang-go \
 	default-jdk-headless nodejs jq gdb
 DEPS_LINT := clang-format clang-tidy cppcheck shellcheck git
@@ -25,7 +25,7 @@ deps-lint:
 # ---- programs that tests use ----
 # A unit test links the layers below the kinds; a line "LIBS: kind-restore ..." in a comment adds archives.
 TEST_LIBS := $(foreach l,hold trace proc image pb base,$O/lib/lib$l.a)
-TEST_LDLIBS := -l:libprotobuf-c.a -l:libjansson.a -l:libyajl_s.a -lpthread
+TEST_LDLIBS := -Wl,--no-warnings -l:libprotobuf-c.a -l:libjansson.a -l:libyajl_s.a -l:libnl-3.a -lpthread
 UNIT_TESTS := $(patsubst %.c,$O/%,$(wildcard test/unit/*-test.c))
 KERNEL_TESTS := $(patsubst %.c,$O/%,$(wildcard test/kernel/*.c))
 VICTIMS := $(patsubst %.c,$O/%,$(wildcard test/victim/*.c))

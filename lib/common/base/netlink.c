@@ -2,89 +2,66 @@
 #include "base/netlink.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
+#include <netlink/handlers.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/socket.h>
 
-#include "base/fd.h"
+struct ask {
+	nl_each each;
+	void *ctx;
+	int ret; /* of the kernel or of each() */
+};
 
-enum { NL_BUF = 32 << 10 }; /* the kernel fills at most this in one answer (NLMSG_GOODSIZE grows with our buffer) */
-
-int nl_open(int protocol)
+static int on_answer(struct nl_msg *msg, void *arg)
 {
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+	const struct nlmsghdr *h = nlmsg_hdr(msg);
+	struct ask *a = arg;
 
-	return fd < 0 ? -errno : fd;
+	a->ret = a->each(a->ctx, nlmsg_data(h), (size_t)nlmsg_datalen(h));
+	return a->ret ? NL_STOP : NL_OK;
 }
 
-static int send_request(int fd, uint16_t type, bool dump, const void *request, size_t len)
+static int on_error(struct sockaddr_nl *from, struct nlmsgerr *e, void *arg)
 {
-	struct nlmsghdr head = {
-		.nlmsg_len = sizeof(head) + len,
-		.nlmsg_type = type,
-		.nlmsg_flags = NLM_F_REQUEST | (dump ? NLM_F_DUMP : 0),
-		.nlmsg_seq = 1,
-	};
-	struct iovec iov[2] = { { &head, sizeof(head) }, { (void *)request, len } };
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct msghdr msg = { .msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = iov, .msg_iovlen = 2 };
+	struct ask *a = arg;
 
-	return sendmsg(fd, &msg, 0) < 0 ? -errno : 0;
+	a->ret = e->error;
+	return NL_STOP;
 }
 
-/* One packet from the kernel. Return: bytes or -errno. */
-static ssize_t receive(int fd, void *buf, size_t size)
+/* libnl has codes of its own and no way back; what else fails shows in errno. */
+static int failed(int nle)
 {
-	struct sockaddr_nl from;
-	socklen_t from_len;
-	ssize_t n;
-
-	do {
-		from_len = sizeof(from);
-		n = recvfrom(fd, buf, size, MSG_TRUNC, (struct sockaddr *)&from, &from_len);
-	} while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0));
-	if (n < 0)
-		return -errno;
-	return (size_t)n > size ? -EMSGSIZE : n;
-}
-
-static int answer_error(const struct nlmsghdr *h)
-{
-	const struct nlmsgerr *err = NLMSG_DATA(h);
-
-	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*err)))
-		return -EBADMSG;
-	return err->error;
-}
-
-int nl_ask(int fd, uint16_t type, bool dump, const void *request, size_t len, nl_each each, void *ctx)
-{
-	_cleanup_free_ char *buf = malloc(NL_BUF);
-	bool changed = false;
-	int ret;
-
-	if (!buf)
+	if (nle == -NLE_DUMP_INTR)
+		return -EINTR;
+	if (nle == -NLE_NOMEM)
 		return -ENOMEM;
-	ret = send_request(fd, type, dump, request, len);
-	while (!ret) {
-		ssize_t n = receive(fd, buf, NL_BUF);
+	return errno ? -errno : -EBADMSG;
+}
 
-		if (n < 0)
-			return n;
-		for (struct nlmsghdr *h = (void *)buf; NLMSG_OK(h, (size_t)n) && !ret; h = NLMSG_NEXT(h, n)) {
-			changed |= h->nlmsg_flags & NLM_F_DUMP_INTR;
-			if (h->nlmsg_type == NLMSG_DONE)
-				return changed ? -EINTR : 0;
-			if (h->nlmsg_type == NLMSG_ERROR)
-				return answer_error(h);
-			ret = each(ctx, NLMSG_DATA(h), NLMSG_PAYLOAD(h, 0));
-			if (!dump)
-				return ret;
-		}
+int nl_ask(int protocol, int type, bool dump, const void *request, size_t len, nl_each each, void *ctx)
+{
+	struct nl_sock *sk = nl_socket_alloc();
+	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
+	struct ask a = { .each = each, .ctx = ctx };
+	int nle = sk && cb ? 0 : -NLE_NOMEM;
+
+	errno = 0;
+	if (!nle)
+		nle = nl_connect(sk, protocol);
+	if (!nle) {
+		nl_socket_disable_auto_ack(sk);
+		nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_answer, &a);
+		nl_cb_err(cb, NL_CB_CUSTOM, on_error, &a);
+		nle = nl_send_simple(sk, type, dump ? NLM_F_DUMP : 0, (void *)request, len);
 	}
-	return ret;
+	if (nle >= 0) /* it was the number of bytes sent */
+		nle = nl_recvmsgs(sk, cb);
+	nl_cb_put(cb);
+	nl_socket_free(sk);
+	return a.ret ? a.ret : nle < 0 ? failed(nle) : 0;
 }
 
 int nl_attr_next(struct nl_attr *a, uint16_t *ret_type, const void **ret_data, size_t *ret_len)

@@ -136,9 +136,8 @@ static int ask_unix(uint32_t ino, diag_unix_each each, void *ctx)
 		.udiag_cookie = { ~0u, ~0u },
 	};
 	struct each_unix u = { each, ctx };
-	_cleanup_close_ int fd = nl_open(NETLINK_SOCK_DIAG);
 
-	return fd < 0 ? fd : nl_ask(fd, SOCK_DIAG_BY_FAMILY, ino == 0, &req, sizeof(req), on_unix, &u);
+	return nl_ask(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, ino == 0, &req, sizeof(req), on_unix, &u);
 }
 
 int diag_unix_all(diag_unix_each each, void *ctx)
@@ -181,11 +180,7 @@ int diag_inet_all(int family, int protocol, diag_inet_each each, void *ctx)
 		.idiag_states = ~0u,
 	};
 	struct each_inet i = { each, ctx };
-	_cleanup_close_ int fd = nl_open(NETLINK_SOCK_DIAG);
-	int ret;
+	int ret = nl_ask(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, true, &req, sizeof(req), on_inet, &i);
 
-	if (fd < 0)
-		return fd;
-	ret = nl_ask(fd, SOCK_DIAG_BY_FAMILY, true, &req, sizeof(req), on_inet, &i);
 	return ret == -EINTR ? 0 : ret;
 }
