@@ -345,6 +345,28 @@ open_file()
 	[[ $output == *own-sleep* ]]
 }
 
+@test "another program of the same size: by its build id, unless --file-validation=filesize" {
+	cp /bin/sleep "$T/own-sleep"
+	start_program "$T/own-sleep" 1000
+	dump
+	readelf -n "$T/own-sleep" | grep -q 'Build ID' || skip "no build id in sleep"
+	# One byte of the build id, behind the head of its note.
+	at=$((16#$(readelf -SW "$T/own-sleep" | sed -n 's/.*note.gnu.build-id *NOTE *[0-9a-f]* \([0-9a-f]*\) .*/\1/p') + 16))
+	printf '\377' | dd of="$T/own-sleep" bs=1 seek=$at conv=notrunc status=none
+	refused_restore file-changed
+	[[ $output == *"build id"* ]]
+	restore --file-validation filesize
+}
+
+@test "--checksum: a page that has changed is found; without it nobody looks" {
+	make_checkpoint --checksum
+	jq -e '.files[] | select(.name == "pages-1.img") | .crc32c' "$IMG/manifest.json" >/dev/null
+	printf '\377' | dd of="$IMG/pages-1.img" bs=1 seek=$(($(stat -c %s "$IMG/pages-1.img") - 1)) conv=notrunc status=none
+	refused_restore image-corrupt --checksum
+	[[ $output == *pages-1.img*checksum* ]]
+	restore
+}
+
 @test "the record cannot be written: the log has the error" {
 	make_checkpoint -R
 	mkdir "$WORK/restore.json"
