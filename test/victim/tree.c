@@ -114,12 +114,8 @@ static void spawn_orphan(void)
 		_exit(0);
 	}
 	need(waitpid(pid, NULL, 0) == pid);
-	for (int n = 0; n < 1000 && shared->before[O].ppid != getpid(); n++) {
-		usleep(5000);
-		if (shared->before[O].there)
-			shared->before[O].ppid = getpid(); /* adopted by now: we are the subreaper */
-	}
-	need(shared->before[O].there);
+	wait_for(&shared->before[O]);
+	shared->before[O].ppid = getpid(); /* adopted by now: we are the subreaper */
 }
 
 static bool same_ident(enum who i)
@@ -128,9 +124,10 @@ static bool same_ident(enum who i)
 
 	for (int n = 0; n < 500 && !__atomic_load_n(&a->there, __ATOMIC_SEQ_CST); n++)
 		usleep(10000);
-	return a->there && a->pid == b->pid && a->ppid == b->ppid && a->pgid == b->pgid && a->sid == b->sid &&
-	       !strcmp(a->comm, b->comm) && a->pdeath == b->pdeath && a->subreaper == b->subreaper &&
-	       a->persona == b->persona;
+	/* The root's parent is no part of the tree; it may end while we start. */
+	return a->there && a->pid == b->pid && (i == ROOT || a->ppid == b->ppid) && a->pgid == b->pgid &&
+	       a->sid == b->sid && !strcmp(a->comm, b->comm) && a->pdeath == b->pdeath &&
+	       a->subreaper == b->subreaper && a->persona == b->persona;
 }
 
 static char state_of(pid_t pid)
