@@ -198,3 +198,16 @@ json()
 	EXIT=2 refused no-checkpoint "$BIN/criu-restore" -D "$T" -W "$WORK" -d
 	nothing_left
 }
+
+@test "criu-restore: a program that ends while its other threads are let go" {
+	start_victim quick-end
+	PIDS=$(tree_of "$PID")
+	dump
+	: >"$DIR/go"
+	for option in -d '' -d ''; do
+		# shellcheck disable=SC2086
+		run timeout 20 "$BIN/criu-restore" $option -D "$IMG" -W "$WORK" -o restore.log -v4
+		[ "$status" = 0 ] || fail "status $status"
+		nothing_left
+	done
+}

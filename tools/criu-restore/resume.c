@@ -133,7 +133,7 @@ static int trace_failed(const struct plan_task *t, pid_t tid, int err, const cha
 	return cr_err_set(e, CR_E_RESTORE_TASK, -err, object, "%s", what);
 }
 
-/* Calls @f for every thread until one fails. */
+/* Calls @f for every thread until one fails. Leaders come last: a leader that has died is not seen before its threads. */
 static int each_thread(struct restore *x,
 		       int (*f)(struct restore *, size_t, const struct plan_thread *, struct cr_err *),
 		       struct cr_err *e)
@@ -141,7 +141,7 @@ static int each_thread(struct restore *x,
 	int err = 0;
 
 	for (size_t i = 0; !err && i < x->plan.nr_images; i++)
-		for (size_t k = 0; !err && is_live(&x->plan.tasks[i]) && k < x->plan.tasks[i].nr_threads; k++)
+		for (size_t k = is_live(&x->plan.tasks[i]) ? x->plan.tasks[i].nr_threads : 0; !err && k-- > 0;)
 			err = f(x, i, &x->plan.tasks[i].threads[k], e);
 	return err;
 }
@@ -283,11 +283,18 @@ int resume_prepare(struct restore *x, struct cr_err *e)
 	return err ? err : each_thread(x, set_one, e);
 }
 
+/* A thread that was let go before may have ended the process already; its end is seen by the tracer first. */
 static int detach_one(struct restore *x, size_t i, const struct plan_thread *th, struct cr_err *e)
 {
 	int err = trace_detach(th->tid, 0);
+	struct trace_event ev;
 
-	return err ? trace_failed(&x->plan.tasks[i], th->tid, err, "cannot be let go", e) : 0;
+	if (err && err != -ESRCH)
+		return trace_failed(&x->plan.tasks[i], th->tid, err, "cannot be let go", e);
+	/* The root's end is for whoever waits for it. */
+	if (err && th->tid != x->plan.tasks[0].pid)
+		trace_wait(th->tid, false, &ev);
+	return 0;
 }
 
 /* Until a task that was sent SIGSTOP stands: "stopped" shall be true when the restore returns. */

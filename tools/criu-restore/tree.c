@@ -300,23 +300,33 @@ int tree_make(struct restore *x, struct cr_err *e)
 	return 0;
 }
 
-void tree_kill(struct restore *x)
+static void reap_killed(pid_t pid)
 {
 	int status;
-	pid_t pid;
+	pid_t got;
 
+	do {
+		got = waitpid(pid, &status, __WALL);
+		if (got > 0 && WIFSTOPPED(status))
+			kill(got, SIGKILL);
+	} while ((got > 0 && WIFSTOPPED(status)) || (got < 0 && errno == EINTR));
+}
+
+void tree_kill(struct restore *x)
+{
 	for (size_t i = 0; i < x->plan.nr; i++)
 		if (__atomic_load_n(&x->slots[i].created, __ATOMIC_ACQUIRE))
 			kill(x->plan.tasks[i].pid, SIGKILL);
 	/* We are their reaper (PR_SET_CHILD_SUBREAPER) and the tracer of some. Parents come first, so the rest falls to
 	 * us. */
 	for (size_t i = 0; i < x->plan.nr; i++) {
+		const struct plan_task *t = &x->plan.tasks[i];
+
 		if (!__atomic_load_n(&x->slots[i].created, __ATOMIC_ACQUIRE))
 			continue;
-		do {
-			pid = waitpid(x->plan.tasks[i].pid, &status, __WALL);
-			if (pid > 0 && WIFSTOPPED(status))
-				kill(pid, SIGKILL);
-		} while ((pid > 0 && WIFSTOPPED(status)) || (pid < 0 && errno == EINTR));
+		/* A leader is not dead before its threads, and theirs the tracer has to take note of. */
+		for (size_t k = 1; k < t->nr_threads; k++)
+			reap_killed(t->threads[k].tid);
+		reap_killed(t->pid);
 	}
 }
