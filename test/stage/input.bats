@@ -244,6 +244,18 @@ print("ready", flush=True); time.sleep(1000)'
 	restore_code 2
 }
 
+@test "pages that no pagemap names, in images without a manifest" {
+	make_checkpoint
+	rm "$IMG/manifest.json"
+	truncate -s +4096 "$IMG/pages-1.img"
+	refused_restore image-corrupt
+	[[ $output == *pages-1.img* ]]
+	restore_code 2
+	wait_for 5 gone "$PID"
+	truncate -s -4096 "$IMG/pages-1.img"
+	restore
+}
+
 @test "what is no regular file is not waited for" {
 	make_checkpoint
 	for f in manifest.json pstree.img "core-$PID.img" pages-1.img; do

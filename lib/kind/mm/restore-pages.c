@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -303,6 +304,19 @@ static int open_pages(struct rst *r, struct img_reader *rd, struct arena *a, cha
 	return img_open_file(r->img, name, e);
 }
 
+/* Pages that no entry names: a count is wrong, and what followed it went to wrong places. */
+static int check_all_used(int fd, const char *name, off_t used, const struct img_reader *pagemap, struct cr_err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return cr_err_set(e, CR_E_SYSTEM, errno, name, "fstat");
+	if (st.st_size != used)
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, name, "it has %lld bytes, %s names %lld",
+				  (long long)st.st_size, pagemap->name, (long long)used);
+	return 0;
+}
+
 static int fill_all(struct filler *f, struct arena *a, struct cr_err *e)
 {
 	uint64_t last = 0, pages;
@@ -317,7 +331,7 @@ static int fill_all(struct filler *f, struct arena *a, struct cr_err *e)
 		err = lift(f, -1, e);
 	if (!err)
 		err = drop_skipped(f, f->hint < f->s->mm->n_vmas ? f->hint : 0, f->s->mm->n_vmas, e);
-	return err;
+	return err ? err : check_all_used(f->fd, f->name, f->off, f->pagemap, e);
 }
 
 int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *vdso, struct cr_err *e)
@@ -384,6 +398,8 @@ int mm_fill_segment(struct rst *r, const struct mm_seg *seg, void *at, uint64_t 
 		arena_reset(&a);
 	}
 	arena_free(&a);
+	if (err >= 0)
+		err = check_all_used(fd, name, off, &rd, e);
 	img_close(&rd);
 	return err < 0 ? err : 0;
 }
