@@ -2,38 +2,19 @@
 #include "file-sum.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/crc32c.h"
 #include "base/fd.h"
+#include "image/image.h"
 
 int file_sum(int dir, const char *name, uint64_t *ret_size, uint32_t *ret_sum)
 {
-	enum { PIECE = 1 << 20 };
-	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	_cleanup_free_ uint8_t *buf = malloc(PIECE);
-	uint32_t sum = 0;
-	uint64_t size = 0;
-	ssize_t n;
+	struct cr_err e = { 0 };
+	_cleanup_close_ int fd = img_open_file(dir, name, &e);
 
-	if (fd < 0)
-		return -errno;
-	if (!buf)
-		return -ENOMEM;
-	while ((n = read(fd, buf, PIECE)) > 0) {
-		sum = crc32c(sum, buf, n);
-		size += n;
-	}
-	if (n < 0)
-		return -errno;
-	*ret_size = size;
-	*ret_sum = sum;
-	return 0;
+	return fd < 0 ? fd : img_sum(fd, ret_size, ret_sum);
 }
 
 int file_row_update(int dir, const char *name, json_t *row)
