@@ -99,8 +99,10 @@ static int add_fds(struct facts *f, const PstreeEntry *t, struct cr_err *e)
 	for (ssize_t k = 0; !ret && k < n; k++) {
 		enum diff_what what = file_text(&f->c, fds[k]->type, fds[k]->id, text, sizeof(text) - 32);
 
+		size_t fill = strlen(text);
+
 		if (fds[k]->flags & 1)
-			strcat(text, ", cloexec");
+			snprintf(text + fill, sizeof(text) - fill, ", cloexec");
 		ret = add(f, (struct fact){ what, t->pid, fds[k]->fd, 0, text }, e);
 	}
 	for (unsigned int k = 0; !ret && fs && k < 2; k++) {
