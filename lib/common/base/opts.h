@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 
-enum cr_who { W_DUMP = 1, W_RESTORE = 2, W_CRIU = 4, W_ALL = 7 };
+enum cr_who { W_DUMP = 1, W_RESTORE = 2, W_CRIU = 4, W_CHECK = 8, W_ALL = 15 };
 
 struct cr_list {
 	const char **v; /* NULL-terminated when n > 0 */
