@@ -100,6 +100,9 @@ static void check_inventory(struct verify *v)
 	}
 	v_expect(v, inv->img_version == 1 || inv->img_version == 2, name, 0, "img_version %u is not known",
 		 inv->img_version);
+	for (size_t i = 0; inv->plugins_entry && i < inv->plugins_entry->n_plugins; i++)
+		if (!strcmp(inv->plugins_entry->plugins[i], IMG_PLUGIN_CHECK_ONLY))
+			v_warn(v, name, 0, "check-only: a dry run made it; it holds no memory and is no checkpoint");
 	if (inv->img_version == 1)
 		v_warn(v, name, 0, "img_version 1 is read, never written");
 	if (!inv->root_ids)

@@ -26,6 +26,16 @@ static bool holder_lives(int img)
 	return fd >= 0 && !connect(fd, (struct sockaddr *)&sa, sizeof(sa));
 }
 
+static bool is_check_only(int img)
+{
+	struct cr_err ignored = { 0 };
+	json_t *m = NULL;
+	bool ret = !manifest_read_head(img, &m, &ignored) && manifest_check_only(m);
+
+	json_decref(m);
+	return ret;
+}
+
 static bool exists(int img, const char *name)
 {
 	return !faccessat(img, name, F_OK, AT_SYMLINK_NOFOLLOW);
@@ -36,6 +46,13 @@ int dir_check(const struct cr_opts *o, int img, bool *ret_old, struct cr_err *e)
 	if (holder_lives(img))
 		return cr_err_set(e, CR_E_DIR_BUSY, 0, "images directory", "a holder keeps a tree for it");
 	*ret_old = exists(img, "inventory.img");
+	/* A dry run replaces no checkpoint, whatever the wrapper asks for in the name of a real dump. */
+	if (*ret_old && o->check_only && !is_check_only(img)) {
+		cr_err_set(e, CR_E_DIR_HAS_CHECKPOINT, 0, "images directory",
+			   "it holds a checkpoint, which a dry run does not replace");
+		cr_err_remedy(e, "name another directory with -D");
+		return -EINVAL;
+	}
 	if (*ret_old && !o->force)
 		return cr_err_set(e, CR_E_DIR_HAS_CHECKPOINT, 0, "images directory", "it holds a checkpoint");
 	/* Made here once, so that a directory that cannot be written is found before anything stops. */

@@ -177,7 +177,7 @@ static enum how how_to_end(const struct cr_opts *o, json_t *m)
 {
 	if (o->leave_stopped || option(m, "leave_stopped"))
 		return END_STOP;
-	return o->leave_running || option(m, "leave_running") ? END_THAW : END_KILL;
+	return o->leave_running || option(m, "leave_running") || manifest_check_only(m) ? END_THAW : END_KILL;
 }
 
 int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e)
@@ -202,7 +202,7 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 			await_holder_end(&h);
 		dir_remove_stage(img);
 	}
-	if (!err)
+	if (!err && !manifest_check_only(m))
 		code = script_run(o, "post-dump", img, h.banner.root, &script);
 	if (code) {
 		log_failure(&script);
@@ -230,11 +230,19 @@ static bool sealed(int img)
 int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e)
 {
 	struct hold h = { .fd = -1 };
+	json_t *m = NULL;
 	int err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
 
 	if (err)
 		return err;
-	err = finish(o, img, NULL, &h, END_KILL, e);
+	err = manifest_read_head(img, &m, e);
+	if (!err && manifest_check_only(m)) {
+		err = cr_err_set(e, CR_E_CHECK_ONLY, 0, "images directory", "the tree could not be restored from it");
+		cr_err_remedy(e, "let the tree run: criu-freeze thaw -D DIR");
+	}
+	if (!err)
+		err = finish(o, img, m, &h, END_KILL, e);
+	json_decref(m);
 	hold_close(&h);
 	return err;
 }

@@ -39,9 +39,9 @@ static json_t *cpu(void)
 
 static json_t *options(const struct cr_opts *o)
 {
-	json_t *j =
-		json_pack("{s:b, s:b, s:b, s:b, s:b}", "leave_running", o->leave_running, "leave_stopped",
-			  o->leave_stopped, "shell_job", o->shell_job, "sync", !o->no_sync, "checksum", o->checksum);
+	json_t *j = json_pack("{s:b, s:b, s:b, s:b, s:b, s:b}", "leave_running", o->leave_running, "leave_stopped",
+			      o->leave_stopped, "shell_job", o->shell_job, "sync", !o->no_sync, "checksum", o->checksum,
+			      "check_only", o->check_only);
 
 	if (o->manage_cgroups)
 		json_object_set_new(j, "manage_cgroups", json_bytes(o->manage_cgroups, strlen(o->manage_cgroups)));

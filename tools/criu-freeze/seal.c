@@ -155,8 +155,10 @@ static int seal_files(int img, bool sync, bool checksum_pages, json_t *files, st
 	return ret;
 }
 
-static int write_inventory(int img, const char *id, struct cr_err *e)
+static int write_inventory(int img, const char *id, bool check_only, struct cr_err *e)
 {
+	char *plugins[] = { (char *)IMG_PLUGIN_CHECK_ONLY };
+	PluginsEntry need = PLUGINS_ENTRY__INIT;
 	InventoryEntry inv = INVENTORY_ENTRY__INIT;
 	TaskKobjIdsEntry *ids;
 	uint8_t buf[IDS_MAX];
@@ -181,6 +183,11 @@ static int write_inventory(int img, const char *id, struct cr_err *e)
 	inv.has_network_lock_method = 1;
 	inv.network_lock_method = LOCK_METHOD_SKIP;
 	inv.dump_criu_run_id = (char *)id;
+	if (check_only) {
+		need.plugins = plugins;
+		need.n_plugins = 1;
+		inv.plugins_entry = &need;
+	}
 	ret = img_write_one(img, IMG_INVENTORY, 0, &inv, e);
 	task_kobj_ids_entry__free_unpacked(ids, NULL);
 	return ret;
@@ -220,7 +227,7 @@ int seal_images(int img, json_t *m, bool sync, bool checksum_pages, struct cr_er
 	if (!ret)
 		ret = seal_files(img, sync, checksum_pages, files, e);
 	if (!ret)
-		ret = write_inventory(img, json_string_value(json_object_get(m, "id")), e);
+		ret = write_inventory(img, json_string_value(json_object_get(m, "id")), manifest_check_only(m), e);
 	if (!ret && sync)
 		ret = sync_name(img, "inventory.img", e);
 	if (!ret) {

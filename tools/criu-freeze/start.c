@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/script.h"
 #include "freeze.h"
+#include "image/stage.h"
 #include "proc/stat.h"
 #include "proc/status.h"
 
@@ -248,7 +249,11 @@ int freeze_start(const struct cr_opts *o, int img, struct cr_err *e)
 		return root ? root : err;
 	}
 	stage_begin(&f, "criu-freeze");
-	err = root ? root : run(o, img, &f, e);
+	err = root;
+	if (!err && o->check_only)
+		err = stage_write_file(img, STAGE_CHECK_ONLY, "", 0, e);
+	if (!err)
+		err = run(o, img, &f, e);
 	if (err) {
 		write_failure(img, &f, e);
 		dir_remove_stage(img);

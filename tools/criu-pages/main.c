@@ -5,13 +5,17 @@
  * rest of criu-collect.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/opts.h"
 #include "hold/stage-run.h"
+#include "image/stage.h"
 #include "pages.h"
 
 static const char usage[] =
@@ -54,13 +58,43 @@ static void put_stats(struct pages_run *r)
 			  "memdump_time", (json_int_t)(ns_read / 1000), "memwrite_time", (json_int_t)(ns_write / 1000));
 }
 
-static int work(struct pages_run *r, struct cr_err *e)
+/* Of a dry run: would there have been room? */
+static void would_fit(struct pages_run *r)
 {
-	int err = copy_open(COPY_THREADS, &r->copier, e);
+	struct statvfs fs;
+	struct cr_err w;
 
+	if (fstatvfs(r->img, &fs) || r->bytes <= (uint64_t)fs.f_bavail * fs.f_frsize)
+		return;
+	cr_err_set(&w, CR_E_DIR_FULL, 0, "images directory",
+		   "the memory takes %llu MiB, but only %llu MiB are free there", (unsigned long long)r->bytes >> 20,
+		   (unsigned long long)fs.f_bavail * fs.f_frsize >> 20);
+	stage_warn(r->facts, &w);
+}
+
+/*
+ * Is this a dry run? The one word for it is what criu-freeze left: an image that lacks its pages by mistake must not be
+ * sealed as a checkpoint.
+ */
+static int dry_run(struct pages_run *r, bool asked_for, struct cr_err *e)
+{
+	r->check_only = !faccessat(r->img, STAGE_CHECK_ONLY, F_OK, AT_SYMLINK_NOFOLLOW);
+	if (asked_for && !r->check_only)
+		return cr_err_set(e, CR_E_USAGE, 0, "--check-only", "criu-freeze was started without it");
+	return 0;
+}
+
+static int work(struct pages_run *r, bool check_only, struct cr_err *e)
+{
+	int err = dry_run(r, check_only, e);
+
+	if (!err)
+		err = copy_open(COPY_THREADS, &r->copier, e);
 	if (err)
 		return err;
 	err = tasks(r, e);
+	if (!err && r->check_only)
+		would_fit(r);
 	put_stats(r);
 	copy_close(r->copier);
 	fd_close(r->ahead);
@@ -79,7 +113,7 @@ int main(int argc, char **argv)
 
 	ret = cr_tool_start("criu-pages", usage, W_DUMP, true, argc, argv, &opts, &img, &err);
 	if (!ret) {
-		if (opts.wait && opts.tree > 0)
+		if (opts.wait && opts.tree > 0 && !opts.check_only)
 			ahead = ahead_begin(img, opts.tree);
 		ret = hold_connect(img, HOLD_ST_PAGES, opts.wait, &hold, &err);
 	}
@@ -88,7 +122,7 @@ int main(int argc, char **argv)
 	stage_begin(&facts, "criu-pages");
 	ret = work(
 		&(struct pages_run){ .img = img, .hold = &hold, .beside = opts.wait, .facts = &facts, .ahead = ahead },
-		&err);
+		opts.check_only, &err);
 	ret = stage_end(&opts, img, &hold, &facts, &refusals, ret, &err);
 	fd_close(img);
 	return ret;

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One pagemap and its pages file: entries grow as long as pages and flags go on; contents follow in the same order. */
+/*
+ * One pagemap and its pages file: entries grow as long as pages and flags go on; contents follow in the same order.
+ *
+ * In a dry run there is no pages file. The entries then have IMG_PE_LAZY alone, which means in CRIU's format as well that
+ * the contents are not in the image.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,11 +33,11 @@ int out_begin(struct pages_out *o, struct pages_run *r, enum img_type type, unsi
 	err = img_create(r->img, type, id, &o->map, e);
 	if (err)
 		return err;
-	if (root && r->ahead >= 0)
+	if (root && r->ahead >= 0 && !r->check_only)
 		o->ahead = !img_create_from(r->img, IMG_PAGES, pages_id, r->ahead, &o->pages, NULL);
 	if (o->ahead)
 		r->ahead = -1;
-	else
+	else if (!r->check_only)
 		err = img_create(r->img, IMG_PAGES, pages_id, &o->pages, e);
 	if (!err)
 		err = put_head(o, pages_id, e);
@@ -65,8 +70,10 @@ static int put_entry(struct pages_out *o, struct cr_err *e)
 int out_pages(struct pages_out *o, const struct copy_source *src, enum copy_how how, uint64_t at, uint64_t vaddr,
 	      uint64_t nr, uint32_t flags, struct cr_err *e)
 {
-	int err;
+	int err = 0;
 
+	if (o->run->check_only)
+		flags = IMG_PE_LAZY;
 	if (o->nr && (o->vaddr + o->nr * PAGE_BYTES != vaddr || o->flags != flags)) {
 		err = put_entry(o, e);
 		if (err)
@@ -77,6 +84,9 @@ int out_pages(struct pages_out *o, const struct copy_source *src, enum copy_how 
 		o->flags = flags;
 	}
 	o->nr += nr;
+	o->run->bytes += nr * PAGE_BYTES;
+	if (o->run->check_only)
+		return 0;
 	err = copy_add(o->run->copier, src, how, at, nr * PAGE_BYTES, &o->target, o->off, e);
 	o->off += nr * PAGE_BYTES;
 	return err;
@@ -91,7 +101,7 @@ int out_finish(struct pages_out *o, struct cr_err *e)
 		err = copy_flush(o->run->copier, e);
 	if (!err && o->ahead && ftruncate(o->pages.fd, (off_t)o->off))
 		err = cr_err_set(e, CR_E_SYSTEM, errno, o->name, "cannot be cut to its size");
-	if (!err)
+	if (!err && !o->run->check_only)
 		err = img_finish(&o->pages, e);
 	if (!err)
 		err = img_finish(&o->map, e);
@@ -99,7 +109,8 @@ int out_finish(struct pages_out *o, struct cr_err *e)
 		out_abandon(o);
 		return err;
 	}
-	stage_wrote(o->run->facts, o->name, o->off);
+	if (!o->run->check_only)
+		stage_wrote(o->run->facts, o->name, o->off);
 	stage_wrote(o->run->facts, img_name(o->map.type, o->map.id, name), o->map.bytes);
 	return 0;
 }

@@ -67,7 +67,7 @@ int script_run(const struct cr_opts *o, const char *action, int img, pid_t init,
 	struct script_env env;
 	int codes = 0, failed = 0;
 
-	if (!o->action_script.n)
+	if (!o->action_script.n || o->check_only) /* nothing begins and nothing ends in a dry run */
 		return 0;
 	log_debug("Running %s scripts", action);
 	if (make_env(&env, action, img, init))

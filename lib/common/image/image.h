@@ -152,6 +152,13 @@ bool img_valid(const ProtobufCMessage *message, char why[160]);
 /* pagemap_entry.flags: in the parent's images; may come by userfaultfd; in pages-N.img. */
 enum { IMG_PE_PARENT = 1, IMG_PE_LAZY = 2, IMG_PE_PRESENT = 4 };
 
+/*
+ * Names in inventory.plugins_entry: CRIU 4.1 and newer refuse images that need a plugin which they do not have. The second
+ * marks images of a dry run (--check-only), which nobody must take for a checkpoint.
+ */
+#define IMG_PLUGIN_OWN	      "criu-pipeline"
+#define IMG_PLUGIN_CHECK_ONLY "criu-pipeline-check-only"
+
 /* Pagemaps of CRIU up to 4.1 count in field 2 and know no flags; see pagemap.proto. */
 struct PagemapEntry;
 uint64_t img_pagemap_pages(const struct PagemapEntry *entry);

@@ -533,6 +533,11 @@ int manifest_check_sealed(int img, struct cr_err *e)
 	return ret;
 }
 
+bool manifest_check_only(const json_t *m)
+{
+	return json_is_true(json_object_get(json_object_get(m, "options"), "check_only"));
+}
+
 bool manifest_failed(int img)
 {
 	struct cr_err ignored = { 0 };

@@ -56,6 +56,8 @@ int manifest_read_head(int img, json_t **ret, struct cr_err *e);
 int manifest_seal(int img, json_t *files, json_t *extra, bool sync, struct cr_err *e);
 /* Has a stage noted a failure? */
 bool manifest_failed(int img);
+/* Is it of a dry run (--check-only)? @m: the document or its head */
+bool manifest_check_only(const json_t *m);
 /* Put the members of @members (taken over) into the head, under the lock. */
 int manifest_update(int img, json_t *members, struct cr_err *e);
 

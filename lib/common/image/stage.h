@@ -37,6 +37,9 @@ struct stage_shmem {
 	uint32_t pad;
 };
 
+/* A mark: this dump is a dry run (criu-freeze --check-only), so no contents of memory are written. */
+#define STAGE_CHECK_ONLY ".stage/check-only"
+
 struct stage_facts;
 
 /* An image of one entry, written and noted in the facts of the stage. */
