@@ -15,7 +15,7 @@ refused_state()
 }
 
 @test "file: refused: a packet pipe (E11)" {
-	refused_state unsupported packet-pipe
+	refused_state packet-pipe packet-pipe
 }
 
 @test "file: refused: data in a FIFO whose reader is outside (E12)" {
@@ -23,7 +23,7 @@ refused_state()
 }
 
 @test "file: refused: an epoll that watches what its task has closed (E14)" {
-	refused_state unsupported epoll-closed
+	refused_state epoll-target epoll-closed
 }
 
 @test "file: refused: a device that holds state (E24)" {
@@ -32,11 +32,11 @@ refused_state()
 }
 
 @test "file: refused: a deleted file larger than the limit (E7)" {
-	refused_state file-deleted ghost-large
+	refused_state ghost-limit ghost-large
 }
 
 @test "file: refused: a unix listener with a connection that nobody accepted (G4)" {
-	refused_state socket-queue unix-pending
+	refused_state connection-pending unix-pending
 }
 
 @test "file: refused: a unix socket whose peer is outside (G3)" {
@@ -48,7 +48,7 @@ refused_state()
 }
 
 @test "file: refused: a TCP listener with a connection that nobody accepted (G10)" {
-	refused_state socket-queue tcp-pending
+	refused_state connection-pending tcp-pending
 }
 
 @test "file: refused: a corked UDP socket (G16)" {

@@ -59,7 +59,7 @@ refused_fd()
 }
 
 @test "refuse: a task that handles its own system calls" {
-	refused_state dispatch unsupported
+	refused_state dispatch syscall-dispatch
 	[[ $output == *SYSCALL_USER_DISPATCH* ]]
 }
 
@@ -111,5 +111,6 @@ refused_mapping()
 }
 
 @test "refuse: raw, packet, netlink sockets and families that nobody carries (G17-G20)" {
-	refused_fd fd-kind raw packet netlink vsock alg mptcp
+	refused_fd fd-kind packet netlink vsock alg
+	refused_fd socket-protocol raw mptcp
 }

@@ -85,7 +85,7 @@ between_cycles()
 	mv "$DIR/hidden" "$DIR/append"
 	chmod 604 "$DIR/data"
 	rm "$WORK/restore.log"
-	refused file-changed "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
+	refused file-mode "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
 	[[ $output == *0604*0640* ]]
 	restore --skip-file-rwx-check
 	chmod 640 "$DIR/data"
@@ -104,9 +104,9 @@ refused_mode()
 }
 
 @test "reg: refused: a deleted name of a file with other names (E8), a removed directory (E9), /proc of a task (E10)" {
-	refused_mode file-deleted linked
-	refused_mode file-deleted dir
-	refused_mode unsupported proc
+	refused_mode file-link-remap linked
+	refused_mode dir-removed dir
+	refused_mode proc-of-task proc
 }
 
 @test "reg: refused: file locks of all kinds and leases (E29)" {

@@ -34,7 +34,7 @@ start_in_terminal()
 	unharmed_end
 	rm -rf "$IMG" "$WORK"
 	mkdir "$IMG" "$WORK"
-	refused_dump terminal --shell-job
+	refused_dump terminal-session --shell-job
 	unharmed_end
 	: >"$DIR/go"
 	wait_for 10 has_line "$DIR/out.txt" "done"

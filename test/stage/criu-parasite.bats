@@ -113,7 +113,7 @@ core()
 	start_program sleep 1000
 	chrt --deadline --sched-runtime 10000000 --sched-deadline 100000000 --sched-period 100000000 -p 0 "$PID" || skip "no SCHED_DEADLINE here"
 	hold
-	refused unsupported parasite
+	refused scheduling-policy parasite
 	[[ $output == *SCHED_DEADLINE* ]]
 	"$BIN/criu-freeze" thaw -D "$IMG" -W "$WORK"
 	rm -rf "$IMG/.stage"

@@ -45,7 +45,7 @@ restore_code()
 @test "a thread's id instead of a pid" {
 	start_victim threads
 	tid=$(find "/proc/$PID/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | grep -vx "$PID" | head -n 1)
-	refused no-such-task "$CRIU" dump -t "$tid" -D "$IMG" -W "$WORK" -o dump.log
+	refused pid-of-thread "$CRIU" dump -t "$tid" -D "$IMG" -W "$WORK" -o dump.log
 	runs "$PID"
 }
 
@@ -69,8 +69,8 @@ time.sleep(1000)' "$PID" >"$T/tracer" 3>&- &
 
 @test "a task traced by a task of the tree (A12)" {
 	start_victim refuse traced
-	refused_dump task-traced
-	recorded "$IMG/manifest.json" task-traced
+	refused_dump tracer-in-tree
+	recorded "$IMG/manifest.json" tracer-in-tree
 	grep -q '^State:.*[SR] ' "/proc/$PID/status"
 	victim_finish
 }

@@ -58,8 +58,7 @@ static int gone(const struct hold_task *h, int err, struct cr_err *e)
 
 	snprintf(object, sizeof(object), "task %d", h->tid);
 	if (err == EMFILE || err == ENFILE) {
-		cr_err_set(e, CR_E_LIMIT, err, object, "too many open files");
-		cr_err_remedy(e, "raise the limit of open files: ulimit -n");
+		cr_err_set(e, CR_E_LIMIT_FILES, 0, object, "its /proc directory cannot be opened beside the others");
 		return -err;
 	}
 	return cr_err_set(e, err == ENOENT || err == ESRCH ? CR_E_TASK_GONE : CR_E_SYSTEM, err, object,

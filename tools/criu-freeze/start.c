@@ -69,7 +69,7 @@ static int check_root(const struct cr_opts *o, struct cr_err *e)
 	if (pidfd < 0 && (errno == ESRCH || read_status(pid, &status)))
 		return no_process(e, object);
 	if (pidfd < 0) {
-		cr_err_set(e, CR_E_NO_TASK, 0, object, "it is a thread of process %d", status.tgid);
+		cr_err_set(e, CR_E_THREAD_PID, 0, object, "it is a thread of process %d", status.tgid);
 		cr_err_remedy(e, "name the process: -t %d", status.tgid);
 		return -ESRCH;
 	}
@@ -83,7 +83,7 @@ static int check_root(const struct cr_opts *o, struct cr_err *e)
 	if (st.state == 'Z' && st.num_threads > 1)
 		return cr_err_set(e, CR_E_THREAD_LEADER_DEAD, 0, object, "it has exited, but threads of it live on");
 	if (st.state == 'Z' || st.state == 'X')
-		return cr_err_set(e, CR_E_NO_TASK, 0, object, "it has exited and waits for its parent");
+		return cr_err_set(e, CR_E_TASK_ENDED, 0, object, "it has exited and waits for its parent");
 	err = check_self(pid, e);
 	if (err)
 		return err;

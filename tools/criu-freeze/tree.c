@@ -135,11 +135,10 @@ static int refuse_traced(struct holder *h, const struct hthread *t, struct cr_er
 	if (proc < 0 || proc_status_read(proc, "status", text, sizeof(text), &st))
 		return -ESRCH;
 	if (!st.tracer)
-		return refuse(h, t, e, CR_E_PRIVILEGE, EPERM, "cannot stop it");
+		return refuse(h, t, e, CR_E_SEIZE_DENIED, EPERM, "cannot stop it");
 	if (tree_find(h, st.tracer)) {
-		cr_err_set(e, CR_E_TRACED, 0, tree_name(h, t, name), "it is traced by %s, which is in the same tree",
-			   tree_name(h, tree_find(h, st.tracer), by));
-		cr_err_remedy(e, "end the tracing before the dump; a debugger and what it debugs cannot be carried");
+		cr_err_set(e, CR_E_TRACER_INSIDE, 0, tree_name(h, t, name),
+			   "it is traced by %s, which is in the same tree", tree_name(h, tree_find(h, st.tracer), by));
 		return -EBUSY;
 	}
 	cr_err_set(e, CR_E_TRACED, 0, tree_name(h, t, name), "it is traced by process %d", st.tracer);
@@ -520,7 +519,7 @@ static int check_thread(struct holder *h, struct hthread *t, bool *amx, bool *sh
 	if (t->r.home.cs != CS_64BIT)
 		return refuse(h, t, e, CR_E_COMPAT_TASK, 0, "it runs 32-bit code");
 	if (trace_has_dispatch(t->r.tid))
-		return refuse(h, t, e, CR_E_UNSUPPORTED, 0,
+		return refuse(h, t, e, CR_E_SYSCALL_DISPATCH, 0,
 			      "it handles its own system calls (PR_SET_SYSCALL_USER_DISPATCH)");
 	if (*shstk) {
 		err = trace_get_shstk(t->r.tid, &ssp);
@@ -581,6 +580,16 @@ static void make_order(struct holder *h)
 	}
 }
 
+/* The system's text would say the same once more. */
+static int no_root(const struct holder *h, struct cr_err *e)
+{
+	char object[32];
+
+	snprintf(object, sizeof(object), "root task %d", h->a.root);
+	cr_err_set(e, CR_E_TASK_ENDED, 0, object, "it ended while the tree was stopped");
+	return -ESRCH;
+}
+
 int tree_stop(struct holder *h, struct cr_err *e)
 {
 	int err;
@@ -591,7 +600,7 @@ int tree_stop(struct holder *h, struct cr_err *e)
 	if (!err)
 		err = rounds(h, e);
 	if (!err && (h->proc[0].dead || h->proc[0].zombie))
-		err = cr_err_set(e, CR_E_NO_TASK, ESRCH, "root task", "task %d has ended", h->a.root);
+		err = no_root(h, e);
 	if (!err) {
 		make_order(h);
 		err = check_all(h, e);

@@ -281,7 +281,7 @@ static int load_inventory(struct rst *r, struct plan *p, struct cr_err *e)
 		return bad(e, "inventory.img", CR_E_IMG_VERSION, "version %u; known are 1 and 2", r->img_version);
 	for (size_t i = 0; p->inventory->plugins_entry && i < p->inventory->plugins_entry->n_plugins; i++)
 		if (strcmp(p->inventory->plugins_entry->plugins[i], "criu-pipeline"))
-			return bad(e, "inventory.img", CR_E_IMG_UNKNOWN, "the images need plugin %s",
+			return bad(e, "inventory.img", CR_E_PLUGIN_MISSING, "the images need plugin %s",
 				   p->inventory->plugins_entry->plugins[i]);
 	return 0;
 }

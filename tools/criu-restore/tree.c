@@ -153,7 +153,7 @@ static int clone_failed(pid_t pid, int err, struct cr_err *e)
 	if (err == -EPERM)
 		return cr_err_set(e, CR_E_PRIVILEGE, -err, what, "clone3 with a chosen pid");
 	if (err == -EINVAL)
-		return cr_err_set(e, CR_E_LIMIT, -err, what,
+		return cr_err_set(e, CR_E_PID_MAX, -err, what,
 				  "clone3 does not take this pid; is it above /proc/sys/kernel/pid_max?");
 	return cr_err_set(e, CR_E_SYSTEM, -err, what, "clone3");
 }

@@ -8,12 +8,17 @@
 #include <string.h>
 
 static const struct row {
-	const char *name, *meaning, *remedy;
+	const char *name, *meaning, *remedy, *options;
 	enum cr_exit exit;
+	bool later;
 } rows[CR_E_COUNT] = {
-	[CR_E_NONE] = { "none", "No error.", "", CR_OK },
-#define E(name_, text, exit_, meaning_, remedy_) [CR_E_##name_] = { text, meaning_, remedy_, exit_ },
+	[CR_E_NONE] = { "none", "No error.", "", "", CR_OK, false },
+#define E(name_, text, exit_, meaning_, remedy_, ...) \
+	[CR_E_##name_] = { text, meaning_, remedy_, "" __VA_ARGS__, exit_, false },
+#define L(name_, text, exit_, meaning_, remedy_, ...) \
+	[CR_E_##name_] = { text, meaning_, remedy_, "" __VA_ARGS__, exit_, true },
 #include "errors.def"
+#undef L
 #undef E
 };
 
@@ -81,6 +86,16 @@ const char *cr_code_meaning(enum cr_code code)
 enum cr_exit cr_code_exit(enum cr_code code)
 {
 	return row(code)->exit;
+}
+
+const char *cr_code_options(enum cr_code code)
+{
+	return row(code)->options;
+}
+
+bool cr_code_later(enum cr_code code)
+{
+	return row(code)->later;
 }
 
 const char *cr_err_get_remedy(const struct cr_err *e)

@@ -7,6 +7,7 @@
 #ifndef CR_BASE_ERR_H
 #define CR_BASE_ERR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Exit codes of all tools (contracts: 5). */
@@ -20,8 +21,9 @@ enum cr_exit {
 
 enum cr_code {
 	CR_E_NONE,
-#define E(name, text, exit, meaning, remedy) CR_E_##name,
+#define E(name, text, exit, meaning, remedy, ...) CR_E_##name,
 #include "errors.def"
+#undef L
 #undef E
 	CR_E_COUNT
 };
@@ -60,6 +62,10 @@ int cr_err_nomem(struct cr_err *e);
 const char *cr_code_name(enum cr_code code);
 const char *cr_code_meaning(enum cr_code code);
 enum cr_exit cr_code_exit(enum cr_code code);
+/* Options that have to do with it, with blanks between; "" none. */
+const char *cr_code_options(enum cr_code code);
+/* Is the cause one of features that are to come? */
+bool cr_code_later(enum cr_code code);
 const char *cr_err_get_remedy(const struct cr_err *e);
 /* The code with this stable name, CR_E_NONE if there is none. */
 enum cr_code cr_code_by_name(const char *name);

@@ -95,7 +95,7 @@ static int resolve(const struct fd_look *l, const struct fdinfo_epoll *t, uint32
 	if (!n)
 		n = find_copy(l, t, toff);
 	if (n == -ENOENT)
-		return dump_refuse(l, e, CR_E_UNSUPPORTED,
+		return dump_refuse(l, e, CR_E_EPOLL_TARGET,
 				   "it watches what was descriptor %u; the task has closed it, but others keep it open",
 				   t->fd);
 	if (n < 0)

@@ -31,13 +31,13 @@ static int add_targets(struct rst *r, const struct FileEntry *fe, int fd, struct
 		const EventpollTfdEntry *t = fe->epfd->tfd[i];
 
 		if (!files_at(r, t->tfd))
-			return files_refuse(r, fe, CR_E_UNSUPPORTED, e, "watches descriptor %u, which is closed",
+			return files_refuse(r, fe, CR_E_EPOLL_TARGET, e, "watches descriptor %u, which is closed",
 					    t->tfd);
 		ev = (struct epoll_event){ .events = t->events, .data.u64 = t->data };
 		if (epoll_ctl(fd, EPOLL_CTL_ADD, (int)t->tfd, &ev) == 0)
 			continue;
 		if (errno == EEXIST)
-			return files_refuse(r, fe, CR_E_UNSUPPORTED, e,
+			return files_refuse(r, fe, CR_E_EPOLL_TARGET, e,
 					    "watches descriptor %u twice, once for a file that is closed", t->tfd);
 		return files_failed(r, fe, errno, "EPOLL_CTL_ADD", e);
 	}

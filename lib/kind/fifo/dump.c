@@ -65,7 +65,7 @@ static int dump(struct dump *d, const struct fd_look *l, FileEntry *fe, struct c
 	if (!entry || !f)
 		return cr_err_nomem(e);
 	if (l->flags & O_DIRECT)
-		return dump_refuse(l, e, CR_E_UNSUPPORTED, "packet mode (O_DIRECT) is not supported yet");
+		return dump_refuse(l, e, CR_E_PIPE_PACKET, "packet mode (O_DIRECT) is not supported yet");
 	fifo_entry__init(entry);
 	entry->id = fe->id;
 	entry->pipe_id = f->id;

@@ -113,7 +113,7 @@ int dump_fown(struct dump *d, const struct fd_look *l, FownEntry **ret, struct c
 	if (!owner.pid)
 		return 0;
 	if (!in_tree(d, owner.type, owner.pid)) {
-		dump_warn(d, l, CR_E_UNSUPPORTED, "signals of the descriptor go to task %d, which is not in the tree",
+		dump_warn(d, l, CR_E_NOT_CARRIED, "signals of the descriptor go to task %d, which is not in the tree",
 			  owner.pid);
 		return 0;
 	}

@@ -167,7 +167,7 @@ int dump_ghost(struct dump *d, const struct fd_look *l, uint32_t id, uint64_t li
 			return put_remap(d, id, g->id, e);
 	if (limit && (uint64_t)l->st.st_blocks * 512 > limit && (uint64_t)l->st.st_size > limit)
 		return dump_refuse(
-			l, e, CR_E_FILE_DELETED,
+			l, e, CR_E_GHOST_LIMIT,
 			"a deleted file of %lld bytes is larger than 1 MiB: --ghost-limit is not supported yet",
 			(long long)l->st.st_size);
 	g = arena_alloc(d->arena, sizeof(*g));

@@ -165,24 +165,25 @@ static int check_name(struct dump *d, const struct fd_look *l, struct cr_err *e)
 	char *name = l->link;
 
 	if (*name != '/')
-		return dump_refuse(l, e, CR_E_UNSUPPORTED, "the file cannot be reached from our root directory");
+		return dump_refuse(l, e, CR_E_FILE_HIDDEN, "the file cannot be reached from our root directory");
 	if (proc_of_task(d, l))
-		return dump_refuse(l, e, CR_E_UNSUPPORTED,
+		return dump_refuse(l, e, CR_E_PROC_FILE,
 				   "entries of /proc that belong to a task are not supported yet");
 	if (l->ahead ? l->ahead->name_good : look_leads_to(name, &l->st))
 		return 0;
 	if (l->st.st_nlink > 0) {
 		if (strstr(name, " (deleted)"))
-			return dump_refuse(l, e, CR_E_FILE_DELETED,
+			return dump_refuse(l, e, CR_E_FILE_LINKED,
 					   "the name is gone and the file has other names, which is not supported yet");
 		return dump_refuse(
-			l, e, CR_E_UNSUPPORTED,
+			l, e, CR_E_FILE_HIDDEN,
 			"the name leads to something else: another mount covers the file, or it is not below our root");
 	}
 	if (!cut_deleted(name))
 		return dump_refuse(l, e, CR_E_FILE_DELETED, "the file is deleted");
 	if (!S_ISREG(l->st.st_mode) && !S_ISFIFO(l->st.st_mode))
-		return dump_refuse(l, e, CR_E_FILE_DELETED, "%s that was removed is not supported yet",
+		return dump_refuse(l, e, S_ISDIR(l->st.st_mode) ? CR_E_DIR_REMOVED : CR_E_FILE_DELETED,
+				   "%s that was removed is not supported yet",
 				   S_ISDIR(l->st.st_mode) ? "a directory" : "a special file");
 	return 1;
 }

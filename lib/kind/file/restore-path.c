@@ -52,7 +52,7 @@ static int check_mode(const struct rst *r, const RegFileEntry *reg, const struct
 	if (S_ISLNK(st->st_mode) || (reg->mode & 0777) == (st->st_mode & 0777) ||
 	    (r->opts && r->opts->skip_file_rwx_check))
 		return 0;
-	cr_err_set(e, CR_E_FILE_CHANGED, 0, reg->name, "permissions are %04o, expected %04o", st->st_mode & 0777,
+	cr_err_set(e, CR_E_FILE_MODE, 0, reg->name, "permissions are %04o, expected %04o", st->st_mode & 0777,
 		   reg->mode & 0777);
 	cr_err_remedy(e, "set the old permissions (chmod %04o), or pass --skip-file-rwx-check", reg->mode & 0777);
 	return -EINVAL;
@@ -129,7 +129,7 @@ static int open_error(const RegFileEntry *reg, int err, struct cr_err *e)
 		return cr_err_set(e, CR_E_FILE_CHANGED, err, reg->name,
 				  "cannot be opened: there is no such device, or it is a socket");
 	case EMFILE:
-		return cr_err_set(e, CR_E_LIMIT, err, reg->name, "cannot be opened");
+		return cr_err_set(e, CR_E_LIMIT_FILES, err, reg->name, "cannot be opened");
 	default:
 		return cr_err_set(e, CR_E_SYSTEM, err, reg->name, "cannot be opened");
 	}

@@ -62,7 +62,8 @@ int files_lift(struct rst *r, int *fd, struct cr_err *e)
 		return 0;
 	n = dup_spare(t, r->files->spare_from, *fd);
 	if (n < 0)
-		return cr_err_set(e, CR_E_LIMIT, -n, "descriptors", "no spare number beside the %zu of the task", t->n);
+		return cr_err_set(e, CR_E_LIMIT_FILES, -n, "descriptors", "no spare number beside the %zu of the task",
+				  t->n);
 	close(*fd);
 	*fd = n;
 	return 0;
@@ -238,8 +239,8 @@ static int raise_limit(const struct file_table *t, struct cr_err *e)
 
 		if (setrlimit(RLIMIT_NOFILE, &want) == 0)
 			return 0;
-		cr_err_set(e, CR_E_LIMIT, errno, "RLIMIT_NOFILE", "descriptor %d is wanted, the hard limit is %llu",
-			   top, (unsigned long long)lim.rlim_max);
+		cr_err_set(e, CR_E_LIMIT_FILES, errno, "RLIMIT_NOFILE",
+			   "descriptor %d is wanted, the hard limit is %llu", top, (unsigned long long)lim.rlim_max);
 		cr_err_remedy(e, "raise the hard limit of open files (ulimit -Hn) of the caller");
 		return -EMFILE;
 	}
@@ -296,7 +297,7 @@ static int clear_table(struct rst *r, struct file_table *t, int *const *keep, si
 			continue;
 		moved = dup_spare(t, r->files->spare_from, old);
 		if (moved < 0) {
-			ret = cr_err_set(e, CR_E_LIMIT, -moved, "descriptors",
+			ret = cr_err_set(e, CR_E_LIMIT_FILES, -moved, "descriptors",
 					 "no spare number beside the %zu of the task", t->n);
 			break;
 		}

@@ -40,7 +40,8 @@ int files_failed(const struct rst *r, const struct FileEntry *fe, int err, const
 {
 	char what[FILES_WHAT];
 
-	return cr_err_set(e, err == EMFILE ? CR_E_LIMIT : CR_E_SYSTEM, err, files_what(r, fe, what), "%s failed", call);
+	return cr_err_set(e, err == EMFILE ? CR_E_LIMIT_FILES : CR_E_SYSTEM, err, files_what(r, fe, what), "%s failed",
+			  call);
 }
 
 int files_refuse(const struct rst *r, const struct FileEntry *fe, enum cr_code code, struct cr_err *e, const char *fmt,

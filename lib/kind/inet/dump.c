@@ -82,7 +82,7 @@ static int tcp_facts(const struct fd_look *l, struct facts *f, struct cr_err *e)
 	if (f->state == TCP_LISTEN) {
 		f->backlog = info.tcpi_sacked; /* of listeners: limit and length of the queue (net/ipv4/tcp.c) */
 		if (info.tcpi_unacked)
-			return dump_refuse(l, e, CR_E_SOCKET_QUEUE, "connections wait to be accepted: %u",
+			return dump_refuse(l, e, CR_E_CONN_PENDING, "connections wait to be accepted: %u",
 					   info.tcpi_unacked);
 		return 0;
 	}
@@ -124,7 +124,7 @@ static int get_facts(struct dump *d, const struct fd_look *l, struct facts *f, s
 		return tcp_facts(l, f, e);
 	if (f->type == SOCK_DGRAM && (f->protocol == IPPROTO_UDP || f->protocol == IPPROTO_UDPLITE))
 		return udp_facts(d, l, f, e);
-	return dump_refuse(l, e, CR_E_FD_KIND, "%s are not supported yet", protocol_name(f));
+	return dump_refuse(l, e, CR_E_SOCKET_PROTOCOL, "%s are not supported yet", protocol_name(f));
 }
 
 /* ---- what is shut down ---- */
@@ -291,9 +291,9 @@ static int put_tcp_opts(struct dump *d, const struct fd_look *l, const struct fa
 	o->keepintvl = intvl;
 	/* The image has no place for these. */
 	if (dump_getsockopt(l->lfd, IPPROTO_TCP, TCP_USER_TIMEOUT, &other) == 0 && other)
-		dump_warn(d, l, CR_E_UNSUPPORTED, "TCP_USER_TIMEOUT is not carried");
+		dump_warn(d, l, CR_E_NOT_CARRIED, "TCP_USER_TIMEOUT is not carried");
 	if (dump_getsockopt(l->lfd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &other) == 0 && other)
-		dump_warn(d, l, CR_E_UNSUPPORTED, "TCP_DEFER_ACCEPT is not carried");
+		dump_warn(d, l, CR_E_NOT_CARRIED, "TCP_DEFER_ACCEPT is not carried");
 	return 0;
 }
 

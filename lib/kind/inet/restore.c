@@ -115,7 +115,7 @@ static int bind_it(const InetSkEntry *s, int fd, struct cr_err *e)
 		return cr_err_set(e, CR_E_ADDRESS_TAKEN, errno, what,
 				  "the address is in use by a process outside of the tree");
 	case EADDRNOTAVAIL:
-		cr_err_set(e, CR_E_ADDRESS_TAKEN, errno, what, "this machine does not have the address");
+		cr_err_set(e, CR_E_ADDRESS_MISSING, errno, what, "this machine does not have the address");
 		cr_err_remedy(e, "configure the address on an interface first");
 		return -EADDRNOTAVAIL;
 	default:

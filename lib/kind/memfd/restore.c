@@ -150,7 +150,7 @@ static int fill_pages(struct img_reader *rd, int pages, uint8_t *map, uint64_t s
 
 		len = img_pagemap_pages(pe) * page;
 		if (flags & IMG_PE_PARENT)
-			return cr_err_set(e, CR_E_UNSUPPORTED, 0, rd->name,
+			return cr_err_set(e, CR_E_IMG_PARENT, 0, rd->name,
 					  "pages are in parent images, not supported yet");
 		if (!(flags & IMG_PE_PRESENT))
 			continue;

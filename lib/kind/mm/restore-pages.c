@@ -283,10 +283,10 @@ static int next_entry(struct img_reader *r, struct arena *a, uint64_t *last, Pag
 			       (unsigned long long)(*ret)->vaddr);
 	*last = (*ret)->vaddr + *pages * MM_PAGE;
 	if (flags & IMG_PE_PARENT)
-		return cr_err_set(e, CR_E_UNSUPPORTED, 0, r->name,
+		return cr_err_set(e, CR_E_IMG_PARENT, 0, r->name,
 				  "it refers to a parent image (incremental dump), not supported yet");
 	if (!(flags & IMG_PE_PRESENT))
-		return cr_err_set(e, CR_E_UNSUPPORTED, 0, r->name,
+		return cr_err_set(e, CR_E_IMG_LAZY, 0, r->name,
 				  "pages are left to a page server (lazy), not supported yet");
 	return 1;
 }

@@ -85,7 +85,7 @@ static int dump(struct dump *d, const struct fd_look *l, FileEntry *fe, struct c
 		p->fd = l->fd;
 	}
 	if (l->flags & O_DIRECT)
-		return dump_refuse(l, e, CR_E_UNSUPPORTED, "packet pipes (O_DIRECT) are not supported yet");
+		return dump_refuse(l, e, CR_E_PIPE_PACKET, "packet pipes (O_DIRECT) are not supported yet");
 	if (!p->data && (mode != O_WRONLY || p->alone)) {
 		ret = dump_pipe_data(d, l, IMG_PIPES_DATA, p->id, e);
 		if (ret < 0)

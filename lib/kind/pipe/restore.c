@@ -40,7 +40,7 @@ static int check(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
 	}
 	b = files_find_blob(d->v, d->n, fe->pipe->pipe_id);
 	if (fe->pipe->flags & O_DIRECT && b && b->bytes)
-		return files_refuse(r, fe, CR_E_UNSUPPORTED, e, "a packet pipe (O_DIRECT) with data");
+		return files_refuse(r, fe, CR_E_PIPE_PACKET, e, "a packet pipe (O_DIRECT) with data");
 	return files_join(r, fe, fe->pipe->pipe_id, e);
 }
 

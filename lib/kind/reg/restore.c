@@ -19,7 +19,7 @@ static int check(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
 	if (fe->reg->name[0] != '/')
 		return files_refuse(r, fe, CR_E_IMG_CORRUPT, e, "file %u has no absolute name", fe->id);
 	if (fe->reg->has_ext && fe->reg->ext)
-		return files_refuse(r, fe, CR_E_UNSUPPORTED, e,
+		return files_refuse(r, fe, CR_E_EXTERNAL_FILE, e,
 				    "was handed in from outside (--external), which is not supported yet");
 	if (fe->reg->pos > INT64_MAX)
 		return files_refuse(r, fe, CR_E_IMG_CORRUPT, e, "position %llu", (unsigned long long)fe->reg->pos);

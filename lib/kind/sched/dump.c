@@ -35,8 +35,7 @@ enum { ATTR_RESET_ON_FORK = 1 };
 
 static int refuse_deadline(const struct para_thread *t, struct cr_err *e)
 {
-	cr_err_set(e, CR_E_UNSUPPORTED, EOPNOTSUPP, "",
-		   "it is scheduled by SCHED_DEADLINE, whose times the image cannot hold");
+	cr_err_set(e, CR_E_SCHED_POLICY, 0, "", "it is scheduled by SCHED_DEADLINE, whose times the image cannot hold");
 	cr_err_remedy(e, "give it another policy for the dump, for example: chrt --other --pid 0 %d", t->tid);
 	return para_refuse(t, e);
 }

@@ -16,7 +16,7 @@ int sched_check(const ThreadCoreEntry *th, const char *who, struct cr_err *e)
 
 	if (policy != SCHED_OTHER && policy != SCHED_FIFO && policy != SCHED_RR && policy != CR_SCHED_BATCH &&
 	    policy != CR_SCHED_IDLE)
-		return cr_err_set(e, CR_E_UNSUPPORTED, 0, who, "scheduling policy %u cannot be restored", policy);
+		return cr_err_set(e, CR_E_SCHED_POLICY, 0, who, "scheduling policy %u cannot be restored", policy);
 	return 0;
 }
 

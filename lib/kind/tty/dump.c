@@ -146,7 +146,7 @@ static int put_info(struct dump *d, const struct fd_look *l, uint32_t id, bool s
 	}
 	if (leads_session(d, p->info.sid))
 		return dump_refuse(
-			l, e, CR_E_TTY,
+			l, e, CR_E_TTY_SESSION,
 			"it is the controlling terminal of session %u, which is in the tree: not supported yet",
 			p->info.sid);
 	ret = fill_settings(l, p, e);
@@ -184,16 +184,13 @@ static int dump(struct dump *d, const struct fd_look *l, FileEntry *fe, struct c
 	if (!entry)
 		return cr_err_nomem(e);
 	if (l->st.st_rdev == makedev(TTYAUX_MAJOR, 2)) {
-		ret = dump_refuse(l, e, CR_E_TTY, "masters of pseudo terminals are not supported yet");
+		ret = dump_refuse(l, e, CR_E_TTY_KIND, "masters of pseudo terminals are not supported yet");
 		cr_err_remedy(e, "close it before the dump; programs that make terminals (script, tmux, sshd) cannot "
 				 "be dumped yet");
 		return ret;
 	}
-	if (!slave && !ctty) {
-		ret = dump_refuse(l, e, CR_E_TTY, "terminals other than pseudo terminals are not supported yet");
-		cr_err_remedy(e, "start the program without it, for example under setsid with its output in a file");
-		return ret;
-	}
+	if (!slave && !ctty)
+		return dump_refuse(l, e, CR_E_TTY_KIND, "terminals other than pseudo terminals are not supported yet");
 	if (!d->opts->shell_job)
 		return dump_refuse(l, e, CR_E_TTY, "it is a terminal of the outside");
 	tty_file_entry__init(entry);

@@ -69,10 +69,11 @@ static int check(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
 		return files_refuse(r, fe, CR_E_IMG_REF, e, "tty-info.img does not hold terminal %u",
 				    fe->tty->tty_info_id);
 	if (info->type == TTY_TYPE__PTY && info->id & 1)
-		return files_refuse(r, fe, CR_E_TTY, e, "it is a terminal's master (ptmx), which is not supported yet");
+		return files_refuse(r, fe, CR_E_TTY_KIND, e,
+				    "it is a terminal's master (ptmx), which is not supported yet");
 	if (info->type != TTY_TYPE__PTY && info->type != TTY_TYPE__CTTY && info->type != TTY_TYPE__CONSOLE &&
 	    info->type != TTY_TYPE__VT && info->type != TTY_TYPE__SERIAL)
-		return files_refuse(r, fe, CR_E_TTY, e, "a terminal of type %d is not supported yet", info->type);
+		return files_refuse(r, fe, CR_E_TTY_KIND, e, "a terminal of type %d is not supported yet", info->type);
 	if (!(r->opts && r->opts->shell_job)) {
 		files_refuse(r, fe, CR_E_TTY, e, "the tree used the terminal of its caller");
 		cr_err_remedy(e, "pass --shell-job to give it the terminal of this restore");

@@ -120,10 +120,10 @@ static int check_state(const struct fd_look *l, const struct diag_unix *s, struc
 	bool connected = s->state == TCP_ESTABLISHED;
 
 	if (s->state == TCP_LISTEN && (s->rqueue || s->nr_pending))
-		return dump_refuse(l, e, CR_E_SOCKET_QUEUE, "connections wait to be accepted: %u", s->rqueue);
+		return dump_refuse(l, e, CR_E_CONN_PENDING, "connections wait to be accepted: %u", s->rqueue);
 	/* Who closes a stream shuts both directions of the other end down (net/unix/af_unix.c). */
 	if (connected && s->type != SOCK_DGRAM && !s->peer && s->shutdown != 3)
-		return dump_refuse(l, e, CR_E_SOCKET_PEER, "its connection was not accepted yet");
+		return dump_refuse(l, e, CR_E_CONN_PENDING, "its connection was not accepted yet");
 	if (s->type != SOCK_STREAM && s->type != SOCK_DGRAM && s->type != SOCK_SEQPACKET)
 		return dump_refuse(l, e, CR_E_FD_KIND, "unix sockets of type %u are not supported", s->type);
 	return 0;
@@ -313,7 +313,9 @@ static int read_messages(struct queue *q, bool stream, struct cr_err *e)
 /* With the holder as the one who puts SO_PEEK_OFF back should we die. */
 static int read_parked(struct queue *q, bool stream, struct cr_err *e)
 {
-	const struct hold_req req = { .verb = HOLD_PARK, .tid = q->l->task->pid, .arg = { HOLD_PARK_PEEK_OFF } };
+	const struct hold_req req = { .verb = HOLD_PARK,
+				      .tid = q->l->task->pid,
+				      .arg = { HOLD_PARK_PEEK_OFF, (uint64_t)-1 } };
 	char answer[64];
 	ssize_t n = hold_request(q->d->hold, &req, NULL, 0, q->l->lfd, answer, sizeof(answer), e);
 	struct cr_err ignored;
