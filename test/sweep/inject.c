@@ -8,7 +8,9 @@
  * All tasks that the command makes are followed (holder, keepers, restored tasks). Two tracers cannot have one task: when
  * criu-restore seizes a task that it made, we let go of it first, at the entry of its ptrace call. So a restored task is
  * ours while the code of criu-restore runs in it, which is what is to be tested, and nobody's but criu-restore's when its
- * registers are set. The tasks of a dump are not below us at all: the holder has them.
+ * registers are set. The root task is seized at its birth: criu-restore is told that it has it, and gets it when it asks for
+ * something else of it (the call is replaced by PTRACE_SEIZE and made again). The tasks of a dump are not below us at all:
+ * the holder has them.
  *
  * A point is TASK:CALL:N, the same in each run: TASK is the name of the program and the path by which the task was made
  * (criu-freeze.1: the first child, criu-freeze.1/2 its second thread but one), N counts the calls of this name of this
@@ -56,6 +58,12 @@ struct task {
 	int fault;	      /* errno, SHORT, ONE or 0 */
 	bool skipped;	      /* not made */
 	uint64_t iov_at, iov_len; /* what a short vector was: put back at the exit */
+	/* a seizure that was put off */
+	pid_t tracer;	  /* who believes to have it; 0: nobody */
+	uint64_t options; /* of that PTRACE_SEIZE */
+	bool pretend;	  /* the call is not made and succeeds */
+	bool seizes;	  /* what was put off is done in place of the call, which is made again afterwards */
+	bool again;	  /* and here it comes */
 };
 
 struct state {
@@ -110,6 +118,10 @@ static struct task *add(struct state *s, pid_t tid)
 
 static void forget(struct state *s, struct task *t)
 {
+	/* PTRACE_O_EXITKILL of what was put off */
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->task[i].tracer == t->tid)
+			kill(s->task[i].tid, SIGKILL);
 	free(t->count);
 	*t = s->task[--s->n];
 }
@@ -321,6 +333,36 @@ static void detach(struct state *s, struct task *t)
 	forget(s, t);
 }
 
+static void seize_args(struct user_regs_struct *r, uint64_t options)
+{
+	r->rdi = PTRACE_SEIZE;
+	r->rdx = 0;
+	r->r10 = options;
+}
+
+/* Another tracer comes. */
+static void hand_over(struct state *s, struct task *t)
+{
+	struct task *other = find(s, (pid_t)t->args[1]);
+
+	if (!other)
+		return;
+	if (t->args[0] != PTRACE_SEIZE) {
+		if (other->tracer != t->tid)
+			return;
+		t->seizes = true;
+		set_regs(t->tid, seize_args, other->options);
+		detach(s, other);
+	} else if (other->inside && other->nr == SYS_futex) { /* parked */
+		detach(s, other);
+	} else {
+		other->tracer = t->tid;
+		other->options = t->args[3];
+		t->pretend = true;
+		set_regs(t->tid, no_call, (uint64_t)-1);
+	}
+}
+
 static void on_entry(struct state *s, struct task *t, const struct __ptrace_syscall_info *info)
 {
 	const struct call_row *row = call_find((long)info->entry.nr);
@@ -334,6 +376,10 @@ static void on_entry(struct state *s, struct task *t, const struct __ptrace_sysc
 	t->iov_at = 0;
 	if (!t->tool)
 		return;
+	if (t->again) {
+		t->again = false;
+		return;
+	}
 	if (t->nr >= 0 && t->nr < CALLS)
 		t->count[t->nr]++;
 	t->entry = s->seq++;
@@ -344,13 +390,26 @@ static void on_entry(struct state *s, struct task *t, const struct __ptrace_sysc
 		begin_fault(s, t, row);
 	if (row && row->kind == NEVER && strncmp(row->why, "cannot", 6))
 		write_line(s, t, 0);
-	/* Its new tracer comes. */
-	if (t->nr == SYS_ptrace && (t->args[0] == PTRACE_SEIZE || t->args[0] == PTRACE_ATTACH) && !t->skipped) {
-		struct task *other = find(s, (pid_t)t->args[1]);
+	if (t->nr == SYS_ptrace && !t->skipped)
+		hand_over(s, t);
+}
 
-		if (other)
-			detach(s, other);
-	}
+static void call_again(struct user_regs_struct *r, uint64_t ignored)
+{
+	r->rip -= 2;
+	r->rax = SYS_ptrace;
+}
+
+static void args_back(struct task *t)
+{
+	struct user_regs_struct r;
+
+	if (ptrace(PTRACE_GETREGS, t->tid, 0, &r))
+		return;
+	r.rdi = t->args[0];
+	r.rdx = t->args[2];
+	r.r10 = t->args[3];
+	ptrace(PTRACE_SETREGS, t->tid, 0, &r);
 }
 
 static void on_exit_stop(struct state *s, struct task *t, const struct __ptrace_syscall_info *info)
@@ -360,6 +419,20 @@ static void on_exit_stop(struct state *s, struct task *t, const struct __ptrace_
 	if (!t->inside)
 		return;
 	t->inside = false;
+	if (t->seizes) {
+		t->seizes = false;
+		args_back(t);
+		if (!rval) {
+			t->again = true;
+			set_regs(t->tid, call_again, 0);
+			return;
+		}
+	}
+	if (t->pretend) {
+		t->pretend = false;
+		rval = 0;
+		set_regs(t->tid, result, 0);
+	}
 	if (t->fault > 0) {
 		rval = -t->fault;
 		set_regs(t->tid, result, (uint64_t)rval);
