@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,16 +112,21 @@ static uint64_t stack_start(void)
 	return start;
 }
 
-static __attribute__((noinline)) void deep(uint64_t start, unsigned *depth)
+/* Without the sanitizer, whose frames would be larger than what is left. */
+static __attribute__((noinline, no_sanitize("address", "undefined"))) void deep(uint64_t start,
+										volatile unsigned *there)
 {
 	volatile char here[512];
 
-	memset((char *)here, 0x5a, sizeof(here));
-	if ((uint64_t)(uintptr_t)here - start > 1500)
-		deep(start, depth);
-	else
-		while (!*depth)
+	for (size_t i = 0; i < sizeof(here); i++)
+		here[i] = 0x5a;
+	if ((uint64_t)(uintptr_t)here - start > 1500) {
+		deep(start, there);
+	} else {
+		*there = 1;
+		while (*there)
 			pause();
+	}
 	if (here[5] != 0x5a)
 		_exit(1);
 }
@@ -132,11 +138,13 @@ static void test_deep(void)
 	struct remote_proc p = { 0 };
 	struct remote_thread t = { 0 };
 	struct remote_batch b = { .p = &p, .t = &t };
-	unsigned zero = 0;
+	volatile unsigned *there = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pid = fork();
 
 	if (!pid)
-		deep(stack_start(), &zero);
+		deep(stack_start(), there);
+	for (int i = 0; i < 1000 && !*there; i++)
+		usleep(10000);
 	usleep(10000);
 	p.pid = t.tid = pid;
 	ok(!trace_seize(pid, 0) && !trace_stop(pid) && !remote_load(&t), "a child stands, deep in its stack");

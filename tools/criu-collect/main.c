@@ -105,7 +105,7 @@ int main(int argc, char **argv)
 
 	ret = cr_tool_start("criu-collect", usage, W_DUMP, true, argc, argv, &opts, &r.img, &err);
 	if (!ret)
-		ret = hold_connect(r.img, HOLD_ST_COLLECT, opts.wait, &r.hold, &err);
+		ret = hold_connect(r.img, HOLD_ST_COLLECT, hold_starter(&opts), &r.hold, &err);
 	if (ret)
 		return stage_not_begun(&opts, &err);
 	r.dog.ctx = &r;

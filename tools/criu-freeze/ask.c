@@ -17,7 +17,7 @@ int freeze_stop(const struct cr_opts *o, int img, struct cr_err *e)
 {
 	struct hold_req req = { .verb = HOLD_STOP };
 	struct hold h = { .fd = -1 };
-	int err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
+	int err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
 	ssize_t n;
 
 	if (err)
@@ -47,7 +47,7 @@ int freeze_status(const struct cr_opts *o, int img, struct cr_err *e)
 	char done_text[128], failed_text[128];
 	struct hold_status s;
 	struct hold h = { .fd = -1 };
-	int err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
+	int err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
 
 	if (!err) {
 		err = hold_status(&h, &s, e);
@@ -148,7 +148,7 @@ int freeze_command(const struct cr_opts *o, int img, int *ret_code, struct cr_er
 	if (err)
 		return err;
 	/* The open connection is the lease. */
-	err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
+	err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
 	if (err)
 		return err;
 	code = run_command(o->words + o->rest);

@@ -65,7 +65,7 @@ int freeze_seal(const struct cr_opts *o, int img, struct cr_err *e)
 {
 	struct hold h = { .fd = -1 };
 	json_t *m = NULL;
-	int err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
+	int err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
 
 	if (err)
 		return err;
@@ -187,7 +187,7 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 	struct hold h = { .fd = -1 };
 	json_t *m = NULL;
 	enum how how;
-	int code = 0, err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
+	int code = 0, err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
 
 	if (err)
 		return err;
@@ -231,7 +231,7 @@ int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e)
 {
 	struct hold h = { .fd = -1 };
 	json_t *m = NULL;
-	int err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
+	int err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
 
 	if (err)
 		return err;
@@ -252,7 +252,7 @@ int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e
 	bool failed = getenv("CRIU_LOG_OPEN"); /* the wrapper does this when a stage has failed */
 	struct hold_end end;
 	struct hold h = { .fd = -1 };
-	int err = hold_connect(img, HOLD_ST_NONE, false, &h, e);
+	int err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
 
 	if (!err && sealed(img)) {
 		err = finish(o, img, NULL, &h, stopped ? END_STOP : END_THAW, e);

@@ -8,8 +8,8 @@
  *
  * Start-ahead (--wait): the holder makes its socket under another name and renames it when it listens, so a directory
  * notification tells the moment at which a connection succeeds. dnotify, not inotify: to close the latter takes a grace
- * period of the kernel (80-230 us, and milliseconds on a busy machine). A stage whose parent dies meanwhile (the
- * wrapper) gives up.
+ * period of the kernel (80-230 us, and milliseconds on a busy machine). A stage whose starter (--lease: the wrapper) dies
+ * meanwhile gives up.
  */
 #include "hold/client.h"
 
@@ -175,8 +175,19 @@ static bool watch(int dir)
 	return !fcntl(dir, F_NOTIFY, DN_RENAME | DN_MULTISHOT);
 }
 
-static int await_socket(int img, pid_t parent, const struct timespec *at_most, const sigset_t *sigio, struct cr_err *e)
+/*
+ * Has the process that would start the holder ended? One that we are a child of is gone when we are given to another,
+ * even if nobody has waited for it yet. One that ended before we came to look is known by its number only.
+ */
+static bool starter_gone(pid_t starter, bool child)
 {
+	return getppid() != starter && (child || (kill(starter, 0) && errno == ESRCH));
+}
+
+static int await_socket(int img, pid_t starter, const struct timespec *at_most, const sigset_t *sigio, struct cr_err *e)
+{
+	bool child = getppid() == starter;
+
 	for (;;) {
 		int fd = connect_once(img);
 
@@ -184,18 +195,17 @@ static int await_socket(int img, pid_t parent, const struct timespec *at_most, c
 			return fd;
 		if (fd != -ENOENT && fd != -ECONNREFUSED)
 			return cr_err_set(e, CR_E_NOT_HELD, -fd, "holder", "cannot connect to it");
-		if (getppid() != parent)
+		if (starter_gone(starter, child))
 			return cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "the program that would start it has ended");
 		sigtimedwait(sigio, NULL, at_most);
 	}
 }
 
-static int connect_ahead(int img, struct cr_err *e)
+static int connect_ahead(int img, pid_t starter, struct cr_err *e)
 {
 	struct timespec at_most = { 0, PARENT_CHECK_MS * 1000000 };
 	_cleanup_close_ int dir = openat(img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	pid_t parent = getppid();
 	sigset_t sigio, old;
 	int fd;
 
@@ -204,7 +214,7 @@ static int connect_ahead(int img, struct cr_err *e)
 	sigprocmask(SIG_BLOCK, &sigio, &old);
 	if (!watch(dir) | !watch(work))
 		at_most.tv_nsec = 1000000; /* a kernel without it */
-	fd = await_socket(img, parent, &at_most, &sigio, e);
+	fd = await_socket(img, starter, &at_most, &sigio, e);
 	/* Closing ends the notification; what pends is taken, since it would kill. */
 	dir = fd_close(dir);
 	work = fd_close(work);
@@ -213,23 +223,23 @@ static int connect_ahead(int img, struct cr_err *e)
 	return fd;
 }
 
-int hold_connect(int img, enum hold_stage stage, bool wait, struct hold *ret, struct cr_err *e)
+int hold_connect(int img, enum hold_stage stage, pid_t starter, struct hold *ret, struct cr_err *e)
 {
 	struct hold_req hello = { .verb = HOLD_HELLO, .arg = { stage } };
 	struct hold_req until = { .verb = HOLD_WAIT };
 	struct hold h = { .stage = stage };
 	int err;
 
-	h.fd = wait ? connect_ahead(img, e) : connect_once(img);
+	h.fd = starter ? connect_ahead(img, starter, e) : connect_once(img);
 	if (h.fd < 0)
-		return wait ? h.fd : cr_err_set(e, CR_E_NOT_HELD, -h.fd, "holder", "cannot connect to it");
+		return starter ? h.fd : cr_err_set(e, CR_E_NOT_HELD, -h.fd, "holder", "cannot connect to it");
 	if (stage == HOLD_ST_PARASITE)
 		until.arg[0] = HOLD_ST_THREADS;
 	else if (stage == HOLD_ST_PAGES)
 		until.arg[0] = HOLD_ST_MM;
 	/* Both requests in one go: a stage less to be woken for, while the holder waits for all of them. */
 	err = send_request(&h, &hello, NULL, 0, -1, e);
-	if (!err && wait)
+	if (!err && starter)
 		err = send_request(&h, &until, NULL, 0, -1, e);
 	if (!err)
 		err = check_length(&hello, receive_answer(&h, &hello, &h.banner, sizeof(h.banner), e), sizeof(h.banner),
@@ -237,7 +247,7 @@ int hold_connect(int img, enum hold_stage stage, bool wait, struct hold *ret, st
 	if (!err && h.banner.version != HOLD_VERSION)
 		err = cr_err_set(e, CR_E_HOLDER, 0, "holder", "it speaks version %u of the protocol, we %u",
 				 h.banner.version, HOLD_VERSION);
-	if (!err && wait)
+	if (!err && starter)
 		err = check_length(&until, receive_answer(&h, &until, &h.banner, sizeof(h.banner), e), sizeof(h.banner),
 				   e);
 	if (!err && stage != HOLD_ST_NONE && !h.banner.started_ns)

@@ -21,11 +21,11 @@ struct hold {
 /*
  * Connect as a stage.
  * @img: images directory
- * @wait: start-ahead: wait until the socket is there (as long as the parent process lives), until the tree is held and
- * until what it needs of the stage before is there. Without it a holder must be there and hold the tree. Return: 0 or -errno with
- * @e (CR_E_NOT_HELD, CR_E_HOLDER_VOID).
+ * @starter: start-ahead: wait until the socket is there (as long as this process lives: hold_starter()), until the tree is
+ * held and until what it needs of the stage before is there. 0: a holder must be there and hold the tree.
+ * Return: 0 or -errno with @e (CR_E_NOT_HELD, CR_E_HOLDER_VOID).
  */
-int hold_connect(int img, enum hold_stage stage, bool wait, struct hold *ret, struct cr_err *e);
+int hold_connect(int img, enum hold_stage stage, pid_t starter, struct hold *ret, struct cr_err *e);
 /* Tell how the stage ended and close. @result: 0 or -errno. */
 int hold_finish(struct hold *h, int result, struct cr_err *e);
 /* Until @what is done or handed over. Return: 0 or -errno with @e (CR_E_HOLDER_VOID: it failed). */

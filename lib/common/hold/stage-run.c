@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hold/stage-run.h"
 
+#include <unistd.h>
+
 #include "base/log.h"
 
 /* Another stage has told why it lets the tree go: once is enough. */
 static void told_already(const struct cr_err *e)
 {
 	log_info("%s: %s", e->object, e->reason);
+}
+
+pid_t hold_starter(const struct cr_opts *o)
+{
+	if (!o->wait)
+		return 0;
+	return o->lease > 0 ? o->lease : getppid();
 }
 
 int stage_not_begun(const struct cr_opts *o, const struct cr_err *e)

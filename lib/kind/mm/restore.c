@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -457,6 +458,12 @@ static int advise(const VmaEntry *v, uint64_t at, struct cr_err *e)
 	return 0;
 }
 
+/* mlock(2), but the kernel's own: that of AddressSanitizer's library does nothing. */
+static long lock_pages(uint64_t at, uint64_t len)
+{
+	return syscall(SYS_mlock, at, len);
+}
+
 int mm_finish(struct mm_state *s, struct cr_err *e)
 {
 	size_t hint = 0;
@@ -487,8 +494,8 @@ int mm_finish(struct mm_state *s, struct cr_err *e)
 	for (size_t i = 0; !err && i < s->mm->n_vmas; i++) {
 		const VmaEntry *v = s->mm->vmas[i];
 
-		if (s->at[i] && v->flags & MAP_LOCKED && mlock((void *)s->at[i], v->end - v->start) &&
-		    errno != EAGAIN && (errno != ENOMEM || v->prot))
+		if (s->at[i] && v->flags & MAP_LOCKED && lock_pages(s->at[i], v->end - v->start) && errno != EAGAIN &&
+		    (errno != ENOMEM || v->prot))
 			return cr_err_set(e, CR_E_LIMIT, errno, "locked memory", "mlock of %llx",
 					  (unsigned long long)v->start);
 	}
