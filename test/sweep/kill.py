@@ -1,0 +1,720 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kill sweep: tools x steps x victims. Everything that runs for a dump, a thaw or a restore is killed by SIGKILL, at every
+named step (a system call of a tool, found by killat.c) and at random times; then the oracle looks whether the promise of
+doc/reliability.md was kept. A new command joins by rows in STEPS, a new program by a row in VICTIMS.
+
+    kill.py [-n KILLS] [--seed N] [--victim NAME]... [--step TEXT] [--keep] [-v]
+
+Run it below test/victim/reaper. Exit code 0: no harm. Uses BUILD (default build/)."""
+import argparse
+import collections
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get('BUILD', TOP + '/build')
+BIN, VICTIM_DIR, KILLAT = BUILD + '/bin/', BUILD + '/test/victim/', BUILD + '/test/sweep/killat'
+
+NR = {n: i for n, i in (line.split() for line in '''write 1|munmap 11|clone 56|execve 59|wait4 61|kill 62|fsync 74|rename 82|
+    connect 42|sendto 44|recvfrom 45|sendmsg 46|recvmsg 47|ptrace 101|pwrite64 18|openat 257|mkdirat 258|unlinkat 263|renameat 264|
+    readv 310|writev 311|exit 231|futex 202|prctl 157|clone3 435|poll 7'''.replace('\n', '').split('|'))}
+SEIZE, INTERRUPT, GETREGS, SETREGS, SETMASK = '0x4206', '0x4207', '0x4204', '0x4205', '0x420b'
+CONT, SYSCALL, DETACH = '0x7', '0x18', '0x11'
+
+# Operation, role, name of the step, system call, detail, which of them: first, last, any, or a number.
+# Operations: dump (criu dump, as it falls out with --leave-running or without), running, ending (dump with, without -R),
+# thaw (the stages by hand, then criu-freeze thaw), restore.
+STEPS = [
+    ('dump', 'criu', 'starts a stage', 'clone', '', 'any'),
+    ('dump', 'criu', 'execs a stage', 'execve', BIN, 'any'),
+    ('dump', 'criu', 'waits for a tool', 'wait4', '', 'any'),
+    ('dump', 'criu-freeze', 'makes .stage', 'mkdirat', '.stage', 'any'),
+    ('dump', 'criu-freeze', 'begins the manifest', 'renameat', 'manifest.json', 1),
+    ('dump', 'criu-freeze', 'forks the holder', 'clone', '', 1),
+    ('dump', 'criu-freeze', 'waits for the holder', 'recvfrom', '', 1),
+    ('dump', 'criu-freeze', 'writes pstree.img', 'openat', 'pstree.img', 1),
+    ('dump', 'criu-freeze', 'writes the tree into the manifest', 'renameat', 'manifest.json', 2),
+    ('dump', 'criu-freeze', 'tells the holder', 'sendto', '', 1),
+    ('dump', 'criu-holder', 'binds and renames its socket', 'rename', '', 1),
+    ('dump', 'criu-holder', 'seizes', 'ptrace', SEIZE, 'any'),
+    ('dump', 'criu-holder', 'interrupts', 'ptrace', INTERRUPT, 'any'),
+    ('dump', 'criu-holder', 'waits for stops', 'wait4', '', 'any'),
+    ('dump', 'criu-holder', 'reads registers', 'ptrace', GETREGS, 'any'),
+    ('dump', 'criu-holder', 'writes a frame or calls', 'writev', '', 'any'),
+    ('dump', 'criu-holder', 'sets registers', 'ptrace', SETREGS, 'any'),
+    ('dump', 'criu-holder', 'sets a signal mask', 'ptrace', SETMASK, 'any'),
+    ('dump', 'criu-holder', 'makes a single call', 'ptrace', SYSCALL, 'any'),
+    ('dump', 'criu-holder', 'makes a row of calls', 'ptrace', CONT, 'any'),
+    ('dump', 'criu-holder', 'reads results', 'readv', '', 'any'),
+    ('dump', 'criu-holder', 'answers', 'sendmsg', '', 'any'),
+    ('dump', 'criu-holder', 'waits for requests', 'poll', '', 'any'),
+    ('dump', 'criu-holder', 'removes its socket', 'unlinkat', '.holder', 'last'),
+    ('running', 'criu-holder', 'detaches', 'ptrace', DETACH, 'any'),
+    ('ending', 'criu-holder', 'kills', 'kill', '9', 'any'),
+    ('ending', 'criu-holder', 'waits for the dead', 'wait4', '4294967295', 'any'),
+    ('dump', 'criu-collect', 'connects', 'connect', '', 'any'),
+    ('dump', 'criu-collect', 'asks the holder', 'sendmsg', '', 'any'),
+    ('dump', 'criu-collect', 'has calls made', 'sendmsg', '8', 'any'),
+    ('dump', 'criu-collect', 'writes', 'write', '', 'any'),
+    ('dump', 'criu-collect', 'writes the manifest', 'renameat', 'manifest.json', 'any'),
+    ('dump', 'criu-collect', 'says that it is done', 'sendmsg', '3', 'last'),
+    ('dump', 'criu-parasite', 'asks for registers', 'sendmsg', '18', 'any'),
+    ('dump', 'criu-parasite', 'has calls made', 'sendmsg', '17', 'any'),
+    ('dump', 'criu-parasite', 'writes', 'write', '', 'any'),
+    ('dump', 'criu-parasite', 'writes the manifest', 'renameat', 'manifest.json', 'any'),
+    ('dump', 'criu-parasite', 'says that it is done', 'sendmsg', '3', 'last'),
+    ('dump', 'criu-pages', 'reads memory', 'readv', '', 'any'),
+    ('dump', 'criu-pages', 'writes pages', 'pwrite64', '', 'any'),
+    ('dump', 'criu-pages', 'writes the manifest', 'renameat', 'manifest.json', 'any'),
+    ('dump', 'criu-pages', 'says that it is done', 'sendmsg', '3', 'last'),
+    ('dump', 'criu-freeze-end', 'makes images durable', 'fsync', '', 'any'),
+    ('dump', 'criu-freeze-end', 'writes inventory.img', 'renameat', 'inventory.img', 1),
+    ('dump', 'criu-freeze-end', 'removes .stage', 'unlinkat', '.stage', 1),
+    ('dump', 'criu-freeze-end', 'seals the manifest', 'renameat', 'manifest.json', 1),
+    ('dump', 'criu-freeze-end', 'tells of the seal', 'sendmsg', '12', 1),
+    ('running', 'criu-freeze-end', 'asks for the thaw', 'sendmsg', '14', 1),
+    ('ending', 'criu-freeze-end', 'asks for the end', 'sendmsg', '13', 1),
+    ('dump', 'criu-freeze-end', 'waits for the end', 'recvfrom', '', 1),
+    ('dump', 'criu-freeze-end', 'writes the last manifest', 'renameat', 'manifest.json', 2),
+    ('dump', 'criu-freeze-end', 'writes statistics', 'openat', 'stats-dump', 1),
+    ('thaw', 'criu-freeze', 'writes the tree into the manifest', 'renameat', 'manifest.json', 2),
+    ('thaw', 'criu-collect', 'asks the holder', 'sendmsg', '', 'any'),
+    ('thaw', 'criu-parasite', 'has calls made', 'sendmsg', '17', 'any'),
+    ('thaw', 'criu-pages', 'reads memory', 'readv', '', 'any'),
+    ('thaw', 'criu-freeze-thaw', 'connects', 'connect', '', 'last'),
+    ('thaw', 'criu-freeze-thaw', 'asks for the thaw', 'sendmsg', '14', 1),
+    ('thaw', 'criu-freeze-thaw', 'waits for the end', 'recvfrom', '', 1),
+    ('thaw', 'criu-holder', 'takes its memory out', 'ptrace', SYSCALL, 'last'),
+    ('thaw', 'criu-holder', 'detaches', 'ptrace', DETACH, 'any'),
+    ('restore', 'criu-restore', 'reads images', 'openat', 'core-', 'any'),
+    ('restore', 'criu-restore', 'looks for a journal', 'openat', '.criu-restore.names', 1),
+    ('restore', 'criu-restore', 'makes the root task', 'clone3', '', 'last'),
+    ('restore', 'criu-restore', 'seizes', 'ptrace', SEIZE, 'any'),
+    ('restore', 'criu-restore', 'begins a stage', 'futex', '1', 'any'),
+    ('restore', 'criu-restore', 'waits for a stage', 'futex', '0', 'any'),
+    ('restore', 'criu-restore', 'interrupts', 'ptrace', INTERRUPT, 'any'),
+    ('restore', 'criu-restore', 'waits for stops', 'wait4', '', 'any'),
+    ('restore', 'criu-restore', 'makes the last call', 'ptrace', SYSCALL, 'any'),
+    ('restore', 'criu-restore', 'sets registers', 'ptrace', SETREGS, 'any'),
+    ('restore', 'criu-restore', 'sets a signal mask', 'ptrace', SETMASK, 'any'),
+    ('restore', 'criu-restore', 'is no reaper any more', 'prctl', '36', 'last'),
+    ('restore', 'criu-restore', 'lets go', 'ptrace', DETACH, 'any'),
+    ('restore', 'criu-restore', 'writes statistics', 'openat', 'stats-restore', 1),
+    ('restore', 'criu-restore', 'writes restore.json', 'renameat', 'restore.json', 1),
+    # The same moments, but it is a task that dies.
+    ('restore', 'task', 'at a stage', 'futex', '1', 'any'),
+    ('restore', 'task', 'while it is waited for', 'futex', '0', 'any'),
+    ('restore', 'task', 'at the seizing', 'ptrace', SEIZE, 'any'),
+    ('restore', 'task', 'at the interrupt', 'ptrace', INTERRUPT, 'any'),
+    ('restore', 'task', 'at the last call', 'ptrace', SYSCALL, 'any'),
+    ('restore', 'task', 'at its registers', 'ptrace', SETREGS, 'any'),
+    # The whole process group (of which the holder is no member), and everything at once.
+    ('dump', 'group', 'criu-holder: makes a row of calls', 'ptrace', CONT, 'any'),
+    ('dump', 'group', 'criu-holder: makes a single call', 'ptrace', SYSCALL, 'any'),
+    ('dump', 'group', 'criu-holder: interrupts', 'ptrace', INTERRUPT, 'any'),
+    ('dump', 'group', 'criu-pages: reads memory', 'readv', '', 'any'),
+    ('dump', 'group', 'criu-freeze-end: seals the manifest', 'renameat', 'manifest.json', 1),
+    ('dump', 'all', 'criu-holder: sets registers', 'ptrace', SETREGS, 'any'),
+    ('dump', 'all', 'criu-holder: answers', 'sendmsg', '', 'any'),
+    ('dump', 'all', 'criu-freeze-end: seals the manifest', 'renameat', 'manifest.json', 1),
+    ('restore', 'group', 'criu-restore: waits for a stage', 'futex', '0', 'any'),
+    ('restore', 'group', 'criu-restore: lets go', 'ptrace', DETACH, 'any'),
+    # At a random time.
+    ('dump', 'criu', 'at any time', None, '', ''),
+    ('dump', 'criu-freeze', 'at any time', None, '', ''),
+    ('dump', 'criu-holder', 'at any time', None, '', ''),
+    ('dump', 'criu-collect', 'at any time', None, '', ''),
+    ('dump', 'criu-parasite', 'at any time', None, '', ''),
+    ('dump', 'criu-pages', 'at any time', None, '', ''),
+    ('dump', 'criu-freeze-end', 'at any time', None, '', ''),
+    ('dump', 'group', 'at any time', None, '', ''),
+    ('dump', 'all', 'at any time', None, '', ''),
+    ('thaw', 'criu-holder', 'at any time', None, '', ''),
+    ('thaw', 'group', 'at any time', None, '', ''),
+    ('restore', 'criu-restore', 'at any time', None, '', ''),
+    ('restore', 'group', 'at any time', None, '', ''),
+    ('restore', 'task', 'at any time', None, '', ''),
+]
+
+Victim = collections.namedtuple('Victim', 'name argv quiet operations seccomp ready finish')
+
+
+def victim(name, argv, quiet=True, operations='dump running ending thaw restore', seccomp=False, ready=20, finish=30):
+    """quiet: its mappings and descriptors do not change by themselves."""
+    return Victim(name, tuple(argv), quiet, tuple(operations.split()), seccomp, ready, finish)
+
+
+VICTIMS = [
+    victim('threads, AVX', [VICTIM_DIR + 'threads']),
+    victim('blocking calls', [VICTIM_DIR + 'blocking']),
+    victim('blocking in locks', [VICTIM_DIR + 'blocking', 'lock'], operations='thaw'),
+    victim('checks every call', [VICTIM_DIR + 'verify'], quiet=False),
+    victim('sqlite', ['/usr/bin/python3', TOP + '/test/sweep/sqlite.py'], quiet=False),
+    victim('Go', [BUILD + '/test/real/goroutines'], quiet=False, ready=60, finish=90),
+    victim('JVM', ['java', '-Xmx64m', '-XX:+UseSerialGC', '-cp', BUILD + '/test/real', 'Load'], quiet=False, ready=60, finish=90),
+    victim('coroutines', [VICTIM_DIR + 'coro']),
+    victim('no libc', [VICTIM_DIR + 'bare']),
+    victim('seccomp', [VICTIM_DIR + 'seccomp'], seccomp=True),
+    victim('tree', [VICTIM_DIR + 'tree']),
+    victim('ghost files', [VICTIM_DIR + 'deleted', 'ghost']),
+    victim('deleted FIFO', [VICTIM_DIR + 'deleted', 'fifo']),
+    victim('Unix sockets', [VICTIM_DIR + 'unix']),
+]
+
+
+class Harm(Exception):
+    pass
+
+
+# ---- looking ----
+def slurp(path, mode='r'):
+    try:
+        with open(path, mode, **({} if 'b' in mode else {'errors': 'replace'})) as f:
+            return f.read()
+    except OSError:
+        return b'' if 'b' in mode else ''
+
+
+def status(pid, key):
+    m = re.search(r'^%s:\s*(.*)$' % key, slurp('/proc/%s/status' % pid), re.M)
+    return m.group(1) if m else ''
+
+
+def threads(pid):
+    try:
+        return sorted(map(int, os.listdir('/proc/%d/task' % pid)))
+    except OSError:
+        return []
+
+
+def tree(pid):
+    out = [pid] if os.path.exists('/proc/%d' % pid) else []
+    for tid in threads(pid):
+        for child in slurp('/proc/%d/task/%d/children' % (pid, tid)).split():
+            out += tree(int(child))
+    return out
+
+
+def alive(pid):
+    return status(pid, 'State')[:1] not in ('', 'Z', 'X')
+
+
+def our_area(pid, lo, hi):
+    """Is it the holder's memory: its page of code is at the start? (Beginning of the vector of lib/common/trace.)"""
+    if hi - lo < 0x1000:
+        return False
+    try:
+        with open('/proc/%d/mem' % pid, 'rb', 0) as f:
+            f.seek(lo)
+            return f.read(8) == bytes.fromhex('4c39e373254c8b03')[:0] + f_head()
+    except OSError:
+        return False
+
+
+def f_head():
+    return b'\x4c\x39\xe3\x73'  # cmp %r12, %rbx; jae
+
+
+def maps(pid):
+    """Lines of /proc/PID/maps, and how many areas of the holder's are among them."""
+    out, ours = [], 0
+    for line in slurp('/proc/%d/maps' % pid).splitlines():
+        lo, hi = (int(x, 16) for x in line.split(' ', 1)[0].split('-'))
+        if ' 00:00 0' in line and hi - lo >= 1 << 20 and line.split()[-1] == '0' and our_area(pid, lo, hi):
+            ours += 1
+            continue
+        out.append(line)
+    return out, ours
+
+
+def descriptors(pid):
+    out = []
+    base = '/proc/%d/fd/' % pid
+    try:
+        fds = os.listdir(base)
+    except OSError:
+        return out
+    for fd in sorted(fds, key=int):
+        try:
+            out.append('%s %s' % (fd, os.readlink(base + fd)))
+        except OSError:
+            pass
+    return out
+
+
+def links(pid):
+    ns = '/proc/%d/ns/' % pid
+    try:
+        return [os.readlink(ns + n) for n in sorted(os.listdir(ns))]
+    except OSError:
+        return []
+
+
+def look(root, quiet):
+    """What must be the same before and after; the number of areas of ours apart."""
+    out, ours = [], 0
+    pids = tree(root)
+    for pid in pids if quiet else [root]:
+        facts, n = maps(pid)
+        ours += n
+        out.append('task %d' % pid)
+        if quiet:
+            out += facts + descriptors(pid)
+            for tid in threads(pid):
+                path = '%d/task/%d' % (pid, tid)
+                out.append('thread %d %s' % (tid, [status(path, k) for k in ('SigBlk', 'SigIgn', 'SigCgt', 'Seccomp', 'Seccomp_filters')]))
+        out += links(pid) + [slurp('/proc/%d/cgroup' % pid)]
+    if not quiet:
+        ours += sum(maps(p)[1] for p in pids if p != root)
+    return out, ours
+
+
+def world():
+    """What outside of the tree must be the same: mounts, cgroups, network rules."""
+    mounts = sorted(line.split(' ', 3)[3] for line in slurp('/proc/self/mountinfo').splitlines() if '/criu-' not in line)
+    groups = [d for d, _, _ in os.walk('/sys/fs/cgroup') if 'criu' in d]
+    nft = shutil.which('nft')
+    rules = subprocess.run([nft, 'list', 'ruleset'], capture_output=True, text=True).stdout if nft else ''
+    return [mounts, groups, [line for line in rules.splitlines() if 'CRIU' in line]]
+
+
+def listing(path):
+    out = []
+    for d, dirs, files in os.walk(path):
+        for n in dirs + files:
+            p = os.path.join(d, n)
+            try:
+                st = os.lstat(p)
+            except OSError:
+                continue
+            out.append('%s %o %d' % (os.path.relpath(p, path), st.st_mode, st.st_size))
+    return sorted(out)
+
+
+def unless(seconds, what, cond, *args):
+    end = time.monotonic() + seconds
+    nap = 0.002
+    while not cond(*args):
+        if time.monotonic() > end:
+            raise Harm(what() if callable(what) else what)
+        time.sleep(nap)
+        nap = min(nap * 1.5, 0.05)
+
+
+# ---- one victim and its directory ----
+class Scene:
+    def __init__(self, v, top, rnd, verbose):
+        self.v, self.top, self.rnd, self.verbose = v, top, rnd, verbose
+        self.dir, self.img, self.work = top + '/v', top + '/img', top + '/work'
+        self.env = dict(os.environ, CR_SWEEP_ID=top, CRIU_CONFIG_FILE='', HOME='/nonexistent')
+        self.env.pop('CRIU_LOG_OPEN', None)
+        self.root, self.pids, self.counts, self.spans = 0, [], {}, {}
+        self.base, self.image = None, None  # image: listings of victim's and image directory when the tree was gone
+        self.holder_died = False
+
+    def run(self, *cmd, timeout=60):
+        with open(self.top + '/tool.out', 'wb') as f:
+            return subprocess.run(cmd, env=self.env, cwd=self.top, stdin=subprocess.DEVNULL, stdout=f, stderr=f, timeout=timeout).returncode
+
+    def criu(self, verb, *more):
+        return [BIN + 'criu', verb, '-D', self.img, '-W', self.work, '-o', verb + '.log', '-v4', *more]
+
+    def by_hand(self):
+        each = ' -D %s -W %s -o dump.log' % (self.img, self.work)
+        tools = ['criu-freeze -t %d' % self.root + each] + [t + each for t in ('criu-collect', 'criu-parasite', 'criu-pages', 'criu-freeze thaw')]
+        return ['/bin/sh', '-c', ' ; '.join(BIN + t for t in tools)]
+
+    # -- the victim --
+    def start(self):
+        for d in (self.dir, self.img, self.work):
+            shutil.rmtree(d, ignore_errors=True)
+            os.mkdir(d)
+        script = 'cd "$0" && { setsid "$@" </dev/null >>out.txt 2>&1 & echo $! >../pid; }'
+        subprocess.run(['/bin/sh', '-c', script, self.dir, *self.v.argv], env=self.env, check=True)
+        self.root = int(slurp(self.top + '/pid'))
+        unless(self.v.ready, 'the victim is not ready: ' + self.v.name, self.said, 'ready')
+        time.sleep(0.05)
+        self.pids, self.image, self.holder_died = tree(self.root), None, False
+        self.base = look(self.root, self.v.quiet)[0]
+
+    def said(self, line):
+        return line in slurp(self.dir + '/out.txt').splitlines()
+
+    def finish(self):
+        """The victim checks itself."""
+        with open(self.dir + '/go', 'w'):
+            pass
+        unless(self.v.finish, 'the victim does not come to its end', self.said, 'done')
+        text = slurp(self.dir + '/out.txt')
+        bad = [line for line in text.splitlines() if line.startswith('FAIL')]
+        # Calls that begin anew, or show EINTR, when a holder was killed: doc/reliability.md.
+        bad += [line for line in text.splitlines() if line.startswith('saw ') and not line.endswith(' -1 4')]
+        if bad:
+            raise Harm('the victim found: ' + '; '.join(bad[:5]))
+        unless(10, 'the victim does not exit', lambda: not alive(self.root))
+        self.root = 0
+
+    def end(self):
+        for pid in self.ours(everything=True):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+
+    def ours(self, everything=False):
+        """Processes with our mark: those that run our tools, or all."""
+        mark = ('CR_SWEEP_ID=%s\0' % self.top).encode()
+        out = []
+        for p in os.listdir('/proc'):
+            if not p.isdigit() or int(p) == os.getpid():
+                continue
+            comm = slurp('/proc/%s/comm' % p).strip()
+            if not everything and not comm.startswith('criu') and comm != 'killat':
+                continue
+            if mark in slurp('/proc/%s/environ' % p, 'rb'):
+                out.append(int(p))
+        return out
+
+    # -- operations --
+    def command(self, op):
+        if op == 'thaw':
+            return self.by_hand()
+        if op == 'restore':
+            return self.criu('restore', '-d')
+        running = op == 'running' or (op == 'dump' and self.rnd.random() < 0.7)
+        return self.criu('dump', '-t', str(self.root), *(['-R'] if running else []))
+
+    def fresh_dirs(self):
+        shutil.rmtree(self.img, ignore_errors=True)
+        os.mkdir(self.img)
+
+    def learn(self, op):
+        """How often each step occurs, and how long it takes: from a run that nobody disturbs."""
+        key = 'restore' if op == 'restore' else 'ending' if op == 'ending' else 'thaw' if op == 'thaw' else 'running'
+        if key in self.counts:
+            return self.counts[key], self.spans[key]
+        record = self.top + '/record'
+        self.need(op)
+        if key != 'restore':
+            self.fresh_dirs()
+        self.run(KILLAT, '--record', record, '--follow', '0' if key == 'restore' else '1', '--', *self.command(key))
+        self.counts[key] = [tuple(line.split('\t')) for line in slurp(record).splitlines() if line.count('\t') == 2]
+        self.settle()
+        self.after(key, None)
+        self.need(op)
+        start = time.monotonic()
+        if key != 'restore':
+            self.fresh_dirs()
+        self.run(*self.command(key))
+        self.spans[key] = time.monotonic() - start
+        self.settle()
+        self.after(key, None)
+        return self.counts[key], self.spans[key]
+
+    def need(self, op):
+        """Before an operation: a tree that runs, or an image and no tree."""
+        if op == 'restore':
+            if self.image:
+                return
+            self.fresh_dirs()
+            if self.run(*self.criu('dump', '-t', str(self.root))):
+                raise Harm('a dump fails: ' + self.errors('dump'))
+            self.gone()
+            self.note_image()
+        elif self.image:
+            self.bring_back()
+
+    def note_image(self):
+        self.image = listing(self.dir), listing(self.img)
+
+    def bring_back(self):
+        self.gone()
+        if self.run(*self.criu('restore', '-d')):
+            raise Harm('the image cannot be restored: ' + self.errors('restore'))
+        self.image = None
+        self.runs()
+        self.pids = tree(self.root)
+        time.sleep(0.02)
+        self.base = look(self.root, self.v.quiet)[0]
+
+    def errors(self, verb):
+        text = slurp('%s/%s.log' % (self.work, verb)) + slurp(self.top + '/tool.out')
+        return ' | '.join([line for line in text.splitlines() if 'rror' in line][-3:])
+
+    # -- the oracle --
+    def gone(self):
+        unless(10, lambda: 'tasks are left: %s' % [(p, status(p, 'State')) for p in self.pids if os.path.exists('/proc/%d' % p)],
+               lambda: not any(os.path.exists('/proc/%d' % p) for p in self.pids))
+
+    def settle(self):
+        """Until no tool of ours is there any more, but a holder that keeps the tree."""
+        def quiet():
+            return all(slurp('/proc/%d/comm' % p).strip() == 'criu-holder' for p in self.ours())
+        unless(25, lambda: 'tools go on: %s' % [(p, slurp('/proc/%d/comm' % p)) for p in self.ours()], quiet)
+
+    def runs(self):
+        def ok():
+            for pid in tree(self.root):
+                for tid in threads(pid):
+                    text = slurp('/proc/%d/task/%d/status' % (pid, tid))
+                    if re.search(r'^TracerPid:\s*[1-9]', text, re.M) or re.search(r'^State:\s*t', text, re.M):
+                        return False
+            return alive(self.root)
+        unless(15, lambda: 'the tree does not run: ' + ', '.join(
+            '%d %s %s' % (t, status('%d/task/%d' % (p, t), 'State'), status('%d/task/%d' % (p, t), 'TracerPid'))
+            for p in tree(self.root) for t in threads(p)), ok)
+
+    def works(self):
+        """It is not only there: it comes on to the processor."""
+        def turns():
+            return sum(int(status('%d/task/%d' % (p, t), k) or 0) for p in tree(self.root) for t in threads(p)
+                       for k in ('voluntary_ctxt_switches', 'nonvoluntary_ctxt_switches'))
+        before = turns()
+        unless(10, 'the tree does not work', lambda: turns() > before)
+
+    def sealed(self):
+        return os.path.exists(self.img + '/inventory.img') and '"state": "sealed"' in slurp(self.img + '/manifest.json').replace('":"', '": "')
+
+    def compare(self, holder_killed):
+        def same():
+            now, self.left = look(self.root, self.v.quiet)
+            return now == self.base
+        self.left = 0
+        try:
+            unless(3, '', same)
+        except Harm:
+            now = look(self.root, self.v.quiet)[0]
+            raise Harm('the tree is not as it was: ' + ' / '.join(
+                ['-' + x for x in self.base if x not in now][:6] + ['+' + x for x in now if x not in self.base][:6])) from None
+        if self.left and not holder_killed:
+            raise Harm('%d areas of the holder are left' % self.left)
+
+    def after(self, op, killed):
+        """What became of it: 'runs', 'held', 'sealed', 'nothing', 'all'."""
+        holder_killed = bool(killed) and ('criu-holder' in killed or 'all' in killed)
+        self.holder_died |= holder_killed
+        result = 'runs'
+        if op == 'restore':
+            if not alive(self.root):
+                self.gone()
+                if (listing(self.dir), listing(self.img)) != self.image:
+                    a, b = sum(self.image, []), sum((listing(self.dir), listing(self.img)), [])
+                    raise Harm('files were left or changed by a restore: %s' % [x for x in a + b if (x in a) != (x in b)][:6])
+                journal = [n for n in os.listdir(self.work) if n.startswith('.')]
+                if journal:
+                    raise Harm('left in the work directory: %s' % journal)
+                return 'nothing'
+            self.runs()
+            self.works()
+            if sorted(tree(self.root)) != sorted(self.pids):
+                raise Harm('a part of the tree is missing: %s of %s' % (tree(self.root), self.pids))
+            self.image = None
+            self.base = look(self.root, self.v.quiet)[0]
+            return 'all'
+        if any(slurp('/proc/%d/comm' % p).strip() == 'criu-holder' for p in self.ours()):
+            # A holder that lets go by itself needs a moment.
+            time.sleep(0.05)
+        if any(slurp('/proc/%d/comm' % p).strip() == 'criu-holder' for p in self.ours()) and alive(self.root) and self.thaw():
+            result = 'held'
+        unless(15, lambda: 'a holder is left', lambda: not self.ours())
+        if not alive(self.root):
+            if not self.sealed():
+                raise Harm('the tree is dead and the image is not sealed')
+            self.gone()
+            self.note_image()
+            self.bring_back()
+            return 'sealed'
+        self.runs()
+        self.works()
+        self.compare(holder_killed)
+        return result
+
+    def thaw(self):
+        """A holder that is still there keeps the tree by right only in a hold by hand."""
+        code = self.run(BIN + 'criu-freeze', 'thaw', '-D', self.img, '-W', self.work)
+        return code == 0
+
+    # -- one kill --
+    def options(self, step):
+        op, role, _, call, detail, which = step
+        counts, span = self.learn(op)
+        out = ['--follow', '0' if op == 'restore' else '1']
+        if role in ('group', 'all'):
+            out += ['--scope', role]
+            role = step[2].split(':')[0]
+        elif role == 'task':
+            out += ['--pid', str(self.rnd.choice(self.pids))]
+            role = 'criu-restore'
+        if call is None:
+            if role in ('at any time',):
+                role = 'criu'
+            return out + ['--role', role, '--after', str(int(self.rnd.random() * span * 1.1e6) + 1)]
+        n = sum(1 for r, nr, d in counts if r == role and nr == NR[call] and d.startswith(detail))
+        if not n:
+            return None
+        k = {'first': 1, 'last': n, 'any': self.rnd.randint(1, n)}.get(which, which)
+        out += ['--role', role, '--nr', NR[call], '--detail', detail, '--count', str(min(k, n))]
+        return out + (['--exit'] if self.rnd.random() < 0.5 else [])
+
+    def kill(self, step):
+        """Return: outcome, or None when the step did not come."""
+        op = step[0]
+        if op not in self.v.operations:
+            return None
+        options = self.options(step)
+        if options is None:
+            return None
+        self.need(op)
+        if op != 'restore':
+            self.fresh_dirs()
+        command = self.command(op)
+        self.last = ' '.join(options) + ' -- ' + ' '.join(command[1:2] + command[6:])
+        self.run(KILLAT, *options, '--', *command)
+        said = slurp(self.top + '/tool.out').strip().splitlines()[-1:]
+        killed = said[0] if said and said[0].startswith('killed') else ''
+        if op == 'restore':
+            self.settle_restore()
+        else:
+            self.settle()
+        outcome = self.after(op, (killed + ' ' + step[1]) if killed else None)
+        if self.verbose:
+            print('   ', step[:3], self.last, killed or said, outcome, flush=True)
+        return outcome if killed else None
+
+    def settle_restore(self):
+        unless(25, lambda: 'tools go on: %s' % self.ours(), lambda: not [
+            p for p in self.ours() if p not in self.pids or slurp('/proc/%d/comm' % p).startswith('criu')])
+
+    def seccomp_exception(self, step, why):
+        """A task under seccomp may be ended by its own filter when the holder dies in the middle of a call in it."""
+        return self.v.seccomp and ('criu-holder' in step[1] + step[2] or step[1] == 'all')
+
+
+# ---- the sweep ----
+def plan(args, rnd):
+    """Rounds over all steps, in each the victims take turns; then by victim, so that few of them have to be started."""
+    steps = [s for s in STEPS if not args.step or args.step in ' '.join(map(str, s[:3]))]
+    victims = [v for v in VICTIMS if not args.victim or any(n in v.name for n in args.victim)]
+    victims = [v for v in victims if v.argv[0][0] == '/' and os.path.exists(v.argv[0]) or shutil.which(v.argv[0])]
+    jobs = {v: [] for v in victims}
+    for i in range(args.n):
+        step, turn = steps[i % len(steps)], i // len(steps)
+        able = [v for v in victims if step[0] in v.operations]
+        if not able:
+            continue
+        jobs[able[(i * 7 + turn) % len(able)]].append(step)
+    return jobs
+
+
+def more_steps(rnd, v, done, steps):
+    """Steps that the victim can do and that were done least, for those that did not come."""
+    able = [s for s in steps if s[0] in v.operations]
+    return min(able, key=lambda s: (done[s], rnd.random()))
+
+
+def report(done, by_victim, outcomes, harm, excepted, seconds):
+    print('\n%-8s %-16s %-36s %6s' % ('what', 'killed', 'step', 'kills'))
+    for s in STEPS:
+        if done[s]:
+            print('%-8s %-16s %-36s %6d' % (s[0], s[1], s[2], done[s]))
+    print('\n%-20s %6s' % ('victim', 'kills'))
+    for v in VICTIMS:
+        if by_victim[v.name]:
+            print('%-20s %6d' % (v.name, by_victim[v.name]))
+    print('\n%-60s %6s' % ('outcome', 'kills'))
+    names = {'runs': 'dump, thaw: the tree runs on, nothing is left', 'held': 'dump, thaw: held, freed by criu-freeze thaw',
+             'sealed': 'dump: the image is sealed and was restored', 'nothing': 'restore: nothing is left', 'all': 'restore: all tasks run'}
+    for k, text in names.items():
+        print('%-60s %6d' % (text, outcomes[k]))
+    print('%-60s %6d' % ('exceptions of doc/reliability.md', len(excepted)))
+    for e in excepted:
+        print('    ' + e)
+    few = [s for s in STEPS if done[s]]
+    print('\n%d kills at %d steps (fewest at one: %d), %d of harm, %d s' %
+          (sum(done.values()), len(few), min((done[s] for s in few), default=0), len(harm), seconds))
+    for h in harm:
+        print('HARM ' + h)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument('-n', type=int, default=200)
+    p.add_argument('--seed', type=int, default=1)
+    p.add_argument('--victim', action='append')
+    p.add_argument('--step')
+    p.add_argument('--keep', action='store_true')
+    p.add_argument('--checks', type=int, default=40, help='kills after which a victim checks itself')
+    p.add_argument('-v', action='store_true')
+    args = p.parse_args()
+    rnd = random.Random(args.seed)
+    done, by_victim, outcomes = collections.Counter(), collections.Counter(), collections.Counter()
+    harm, excepted, start = [], [], time.monotonic()
+    before = world()
+    jobs = plan(args, rnd)
+    steps = [s for s in STEPS if not args.step or args.step in ' '.join(map(str, s[:3]))]
+    for v, todo in jobs.items():
+        top = tempfile.mkdtemp(prefix='criu-sweep.')
+        os.chmod(top, 0o755)
+        scene = Scene(v, top, rnd, args.v)
+        # Restores last: they need no tree.
+        todo.sort(key=lambda s: s[0] == 'restore')
+        since, missed, step, kept = 0, 0, None, False
+        queue = collections.deque(todo)
+        print('%-20s %4d kills' % (v.name, len(todo)), flush=True)
+        while queue or scene.root:
+            try:
+                if not scene.root:
+                    scene.start()
+                if not queue or since >= args.checks:
+                    scene.need('dump')
+                    scene.finish()
+                    since = 0
+                    continue
+                step = queue.popleft()
+                outcome = scene.kill(step)
+                since += 1
+                if outcome:
+                    done[step] += 1
+                    by_victim[v.name] += 1
+                    outcomes[outcome] += 1
+                elif missed < len(todo) + 20:
+                    missed += 1
+                    queue.append(more_steps(rnd, v, done, steps))
+            except (Harm, subprocess.TimeoutExpired) as e:
+                text = '%s: %s: %s [%s]' % (v.name, ' '.join(map(str, step[:3])) if step else '-', e, getattr(scene, 'last', ''))
+                if isinstance(e, Harm) and step and scene.seccomp_exception(step, str(e)):
+                    excepted.append(text)
+                    done[step] += 1
+                    by_victim[v.name] += 1
+                else:
+                    harm.append(text)
+                    kept = args.keep
+                print('  ' + text, flush=True)
+                if kept:
+                    queue.clear()
+                    break
+                scene.end()
+                time.sleep(0.2)
+                scene.root, scene.image, since = 0, None, 0
+        if kept:
+            print('kept: ' + top)
+            break
+        scene.end()
+        shutil.rmtree(top, ignore_errors=True)
+    after = world()
+    if after != before:
+        harm.append('outside of the trees: %s' % [(a, b) for a, b in zip(before, after) if a != b])
+    report(done, by_victim, outcomes, harm, excepted, time.monotonic() - start)
+    return 1 if harm else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
