@@ -214,13 +214,9 @@ def our_area(pid, lo, hi):
     try:
         with open('/proc/%d/mem' % pid, 'rb', 0) as f:
             f.seek(lo)
-            return f.read(8) == bytes.fromhex('4c39e373254c8b03')[:0] + f_head()
+            return f.read(4) == b'\x4c\x39\xe3\x73'  # cmp %r12, %rbx; jae
     except OSError:
         return False
-
-
-def f_head():
-    return b'\x4c\x39\xe3\x73'  # cmp %r12, %rbx; jae
 
 
 def maps(pid):
