@@ -173,13 +173,20 @@ static int read_files(struct checkpoint *c, struct cr_err *e)
 	return ret;
 }
 
-const void *checkpoint_file(const struct checkpoint *c, uint32_t type, uint32_t id)
+ssize_t checkpoint_file_index(const struct checkpoint *c, uint32_t type, uint32_t id)
 {
 	const struct file want = { .type = type, .id = id }, *f = NULL;
 
 	if (c->n_files)
 		f = bsearch(&want, c->files, c->n_files, sizeof(want), by_type_and_id);
-	return f ? f->entry : NULL;
+	return f ? f - c->files : -1;
+}
+
+const void *checkpoint_file(const struct checkpoint *c, uint32_t type, uint32_t id)
+{
+	ssize_t k = checkpoint_file_index(c, type, id);
+
+	return k < 0 ? NULL : c->files[k].entry;
 }
 
 int checkpoint_open(struct checkpoint *c, const char *path, struct cr_err *e)
@@ -209,16 +216,23 @@ void checkpoint_close(struct checkpoint *c)
 	arena_free(&c->arena);
 }
 
-ssize_t checkpoint_fds(struct checkpoint *c, const struct PstreeEntry *t, void *ret, struct cr_err *e)
+const struct TaskKobjIdsEntry *checkpoint_ids(struct checkpoint *c, uint32_t pid)
 {
-	const TaskKobjIdsEntry *ids = checkpoint_one(c, IMG_IDS, t->pid);
+	const TaskKobjIdsEntry *ids = checkpoint_one(c, IMG_IDS, pid);
 	const CoreEntry *core;
 
 	if (!ids) { /* old images have it inside of core */
-		core = checkpoint_one(c, IMG_CORE, t->pid);
+		core = checkpoint_one(c, IMG_CORE, pid);
 		ids = core ? core->ids : NULL;
 	}
-	/* still older ones, and zombies: the table by pid, or none */
+	return ids;
+}
+
+ssize_t checkpoint_fds(struct checkpoint *c, const struct PstreeEntry *t, void *ret, struct cr_err *e)
+{
+	const TaskKobjIdsEntry *ids = checkpoint_ids(c, t->pid);
+
+	/* still older images, and zombies: the table by pid, or none */
 	return checkpoint_read(c, IMG_FDINFO, ids ? ids->files_id : t->pid, ret, e);
 }
 

@@ -7,6 +7,7 @@
 #include "crit.h"
 
 struct PstreeEntry;
+struct TaskKobjIdsEntry;
 struct CoreEntry;
 struct MmEntry;
 struct VmaEntry;
@@ -33,7 +34,11 @@ void checkpoint_close(struct checkpoint *c);
 ssize_t checkpoint_read(struct checkpoint *c, enum img_type type, unsigned long id, void *ret, struct cr_err *e);
 /* The first entry, NULL when there is none or it cannot be read. */
 const void *checkpoint_one(struct checkpoint *c, enum img_type type, unsigned long id);
+/* Where it stands in files[], -1 if it is not there. */
+ssize_t checkpoint_file_index(const struct checkpoint *c, uint32_t type, uint32_t id);
 const void *checkpoint_file(const struct checkpoint *c, uint32_t type, uint32_t id);
+/* The ids of what a task may share, also of old images; NULL: unknown. */
+const struct TaskKobjIdsEntry *checkpoint_ids(struct checkpoint *c, uint32_t pid);
 /* The descriptor table of a task. Return: count or -errno */
 ssize_t checkpoint_fds(struct checkpoint *c, const struct PstreeEntry *t, void *ret, struct cr_err *e);
 /* Its mappings, also of old images. */

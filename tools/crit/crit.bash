@@ -5,12 +5,13 @@ _crit()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]-} words=''
 
 	case $COMP_CWORD:$verb in
-	1:*) words='core decode diff edit encode info show verify x --help --version' ;;
+	1:*) words='core decode diff edit encode info report show verify x --help --version' ;;
 	*:core) words='-o --out --output' ;;
 	*:decode) words='-i --in --input -o --out --output --pretty --nopl' ;;
 	*:diff) words='--json --no-pages --fields' ;;
 	*:edit) words='-n --dry-run -d --delete --set-root-pid --set-pid --remap-address --rename-path' ;;
 	*:encode) words='-i --in --input -o --out --output --lenient' ;;
+	*:report) words='-o --out --output' ;;
 	*:show) words='--nopl' ;;
 	*:verify) words='--json --quiet' ;;
 	3:x) words='ps fds mems rss sk --json' ;;

@@ -20,6 +20,7 @@ int crit_diff(int argc, char *argv[]);
 int crit_edit(int argc, char *argv[]);
 int crit_encode(int argc, char *argv[]);
 int crit_info(int argc, char *argv[]);
+int crit_report(int argc, char *argv[]);
 int crit_show(int argc, char *argv[]);
 int crit_verify(int argc, char *argv[]);
 int crit_x(int argc, char *argv[]);

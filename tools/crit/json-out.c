@@ -108,6 +108,11 @@ static size_t utf8_char(const uint8_t *p, size_t len, uint32_t *ret)
 	return n;
 }
 
+static bool markup(uint32_t c)
+{
+	return c == '<' || c == '>' || c == '&';
+}
+
 static void escape(struct obuf *ob, uint32_t c)
 {
 	static const char named[] = "\bb\ff\nn\rr\tt\"\"\\\\";
@@ -119,7 +124,7 @@ static void escape(struct obuf *ob, uint32_t c)
 			ob_text(ob, text);
 			return;
 		}
-	if (c >= 0x20 && c < 0x7f)
+	if (c >= 0x20 && c < 0x7f && !markup(c))
 		snprintf(text, sizeof(text), "%c", (char)c);
 	else if (c < 0x10000)
 		snprintf(text, sizeof(text), "\\u%04x", c);
@@ -128,9 +133,9 @@ static void escape(struct obuf *ob, uint32_t c)
 	ob_text(ob, text);
 }
 
-static bool plain(uint8_t c)
+static bool plain(const struct json_out *o, uint8_t c)
 {
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && !(o->html && markup(c));
 }
 
 void jo_string(struct json_out *o, const void *data, size_t len)
@@ -144,7 +149,7 @@ void jo_string(struct json_out *o, const void *data, size_t len)
 		uint32_t c = 0;
 		size_t n;
 
-		while (p < end && plain(*p))
+		while (p < end && plain(o, *p))
 			p++;
 		ob_put(o->ob, from, p - from);
 		if (p == end)
@@ -160,6 +165,32 @@ void jo_string(struct json_out *o, const void *data, size_t len)
 void jo_text(struct json_out *o, const char *s)
 {
 	jo_string(o, s, strlen(s));
+}
+
+void jo_put_number(struct json_out *o, const char *key, uint64_t v)
+{
+	jo_key(o, key);
+	jo_unsigned(o, v);
+}
+
+void jo_put_text(struct json_out *o, const char *key, const char *text)
+{
+	jo_key(o, key);
+	jo_text(o, text);
+}
+
+void jo_put_address(struct json_out *o, const char *key, uint64_t v)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, v);
+	jo_put_text(o, key, text);
+}
+
+void jo_put_flag(struct json_out *o, const char *key, bool v)
+{
+	jo_key(o, key);
+	jo_bool(o, v);
 }
 
 void jo_base64_begin(struct json_out *o)

@@ -14,6 +14,7 @@ enum { JSON_DEPTH_MAX = 256 };
 struct json_out {
 	struct obuf *ob;
 	bool pretty;
+	bool html;  /* also <, > and & are escaped: for a <script> of a page */
 	bool keyed; /* a key has just been written */
 	int depth;
 	bool filled[JSON_DEPTH_MAX]; /* something stands before in the list or object */
@@ -31,6 +32,11 @@ void jo_bool(struct json_out *o, bool v);
 /* Bytes that are UTF-8; those that are not become \udc80 .. \udcff (doc/crit-json.md). */
 void jo_string(struct json_out *o, const void *data, size_t len);
 void jo_text(struct json_out *o, const char *s);
+/* A key and its value. An address is text in hex, since many readers of JSON lose digits above 2^53. */
+void jo_put_number(struct json_out *o, const char *key, uint64_t v);
+void jo_put_text(struct json_out *o, const char *key, const char *text);
+void jo_put_address(struct json_out *o, const char *key, uint64_t v);
+void jo_put_flag(struct json_out *o, const char *key, bool v);
 /* Base64 in lines of 76, piece by piece: every piece but the last has a length that 57 divides. */
 void jo_base64_begin(struct json_out *o);
 void jo_base64_piece(struct json_out *o, const uint8_t *data, size_t len);

@@ -217,8 +217,7 @@ static bool same_place(const struct finding *a, const struct finding *b)
 	return a->dir == b->dir && a->entry == b->entry && !strcmp(a->file, b->file);
 }
 
-/* Sort; drop the weak ones next to stronger ones, and what is told twice. */
-static void settle(struct findings *all)
+void verify_settle(struct findings *all)
 {
 	size_t n = 0;
 
@@ -271,7 +270,7 @@ static void print_json(struct json_out *o, const struct finding *f)
 
 void verify_print(struct findings *all, bool quiet, FILE *to)
 {
-	settle(all);
+	verify_settle(all);
 	for (size_t k = 0; k < all->n; k++)
 		if (!quiet || !all->v[k].warning)
 			print_text(&all->v[k], to);
@@ -295,7 +294,7 @@ static int report(struct findings *all, bool json, bool quiet)
 		verify_print(all, quiet, stdout);
 		return all->errors ? CRIT_FAILED : CRIT_OK;
 	}
-	settle(all);
+	verify_settle(all);
 	if (output_open(&out, NULL, &e) < 0)
 		return crit_fail(&e);
 	o.ob = out.ob;

@@ -90,6 +90,8 @@ int verify_load(struct verify *v, struct cr_err *e);
 void verify_image_fd(struct verify *v, struct vimage *image, int fd);
 /* verify.c: a directory from outside. Return: 0 or -errno with @e; what was found is in @all */
 int verify_path(const char *path, struct findings *all, struct cr_err *e);
+/* Sort; drop the weak ones next to stronger ones, and what is told twice. Before anything is printed. */
+void verify_settle(struct findings *all);
 /* Print findings as text, errors only if @quiet. */
 void verify_print(struct findings *all, bool quiet, FILE *to);
 void findings_free(struct findings *all);

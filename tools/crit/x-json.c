@@ -12,52 +12,26 @@
 #include "pstree.pb-c.h"
 #include "x.h"
 
-static void put_number(struct json_out *o, const char *key, uint64_t v)
-{
-	jo_key(o, key);
-	jo_unsigned(o, v);
-}
-
-static void put_text(struct json_out *o, const char *key, const char *text)
-{
-	jo_key(o, key);
-	jo_text(o, text);
-}
-
-static void put_address(struct json_out *o, const char *key, uint64_t v)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "0x%" PRIx64, v);
-	put_text(o, key, text);
-}
-
-static void put_flag(struct json_out *o, const char *key, bool v)
-{
-	jo_key(o, key);
-	jo_bool(o, v);
-}
-
 static void put_file(struct json_out *o, struct checkpoint *c, const char *key, uint32_t type, uint32_t id)
 {
 	char text[4096];
 
-	put_text(o, key, checkpoint_file_text(c, type, id, text, sizeof(text)));
+	jo_put_text(o, key, checkpoint_file_text(c, type, id, text, sizeof(text)));
 }
 
 static void put_type(struct json_out *o, uint32_t type)
 {
 	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(&fd_types__descriptor, (int)type);
 
-	put_text(o, "type", v ? v->name : "?");
+	jo_put_text(o, "type", v ? v->name : "?");
 }
 
 static int put_ps(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
 {
-	put_number(o, "ppid", t->ppid);
-	put_number(o, "pgid", t->pgid);
-	put_number(o, "sid", t->sid);
-	put_text(o, "comm", checkpoint_comm(c, t->pid));
+	jo_put_number(o, "ppid", t->ppid);
+	jo_put_number(o, "pgid", t->pgid);
+	jo_put_number(o, "sid", t->sid);
+	jo_put_text(o, "comm", checkpoint_comm(c, t->pid));
 	jo_key(o, "threads");
 	jo_begin(o, '[');
 	for (size_t k = 0; k < t->n_threads; k++)
@@ -68,9 +42,9 @@ static int put_ps(struct json_out *o, struct checkpoint *c, const PstreeEntry *t
 
 static void put_fd(struct json_out *o, struct checkpoint *c, const FdinfoEntry *fd)
 {
-	put_number(o, "fd", fd->fd);
+	jo_put_number(o, "fd", fd->fd);
 	put_type(o, fd->type);
-	put_number(o, "id", fd->id);
+	jo_put_number(o, "id", fd->id);
 }
 
 static int put_fds(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
@@ -86,7 +60,7 @@ static int put_fds(struct json_out *o, struct checkpoint *c, const PstreeEntry *
 	for (ssize_t k = 0; k < n; k++) {
 		jo_begin(o, '{');
 		put_fd(o, c, fds[k]);
-		put_flag(o, "cloexec", fds[k]->flags & 1);
+		jo_put_flag(o, "cloexec", fds[k]->flags & 1);
 		put_file(o, c, "file", fds[k]->type, fds[k]->id);
 		jo_end(o, '}');
 	}
@@ -114,12 +88,12 @@ static int put_mems(struct json_out *o, struct checkpoint *c, const PstreeEntry 
 		const char prot[] = { v->prot & 1 ? 'r' : '-', v->prot & 2 ? 'w' : '-', v->prot & 4 ? 'x' : '-', '\0' };
 
 		jo_begin(o, '{');
-		put_address(o, "start", v->start);
-		put_address(o, "end", v->end);
-		put_text(o, "prot", prot);
-		put_flag(o, "shared", v->flags & 1);
-		put_text(o, "what", vma_text(c, v, text, sizeof(text)));
-		put_flag(o, "regular", v->status & 1);
+		jo_put_address(o, "start", v->start);
+		jo_put_address(o, "end", v->end);
+		jo_put_text(o, "prot", prot);
+		jo_put_flag(o, "shared", v->flags & 1);
+		jo_put_text(o, "what", vma_text(c, v, text, sizeof(text)));
+		jo_put_flag(o, "regular", v->status & 1);
 		jo_end(o, '}');
 	}
 	jo_end(o, ']');
@@ -142,11 +116,11 @@ static int put_rss(struct json_out *o, struct checkpoint *c, const PstreeEntry *
 		if (r.entry == 1) /* the head */
 			continue;
 		jo_begin(o, '{');
-		put_address(o, "start", p->vaddr);
-		put_number(o, "pages", img_pagemap_pages(p));
-		put_flag(o, "present", img_pagemap_flags(p) & IMG_PE_PRESENT);
-		put_flag(o, "parent", img_pagemap_flags(p) & IMG_PE_PARENT);
-		put_flag(o, "lazy", img_pagemap_flags(p) & IMG_PE_LAZY);
+		jo_put_address(o, "start", p->vaddr);
+		jo_put_number(o, "pages", img_pagemap_pages(p));
+		jo_put_flag(o, "present", img_pagemap_flags(p) & IMG_PE_PRESENT);
+		jo_put_flag(o, "parent", img_pagemap_flags(p) & IMG_PE_PARENT);
+		jo_put_flag(o, "lazy", img_pagemap_flags(p) & IMG_PE_LAZY);
 		jo_end(o, '}');
 	}
 	img_close(&r);
@@ -170,7 +144,7 @@ static int put_sk(struct json_out *o, struct checkpoint *c, const PstreeEntry *t
 			continue;
 		jo_begin(o, '{');
 		put_fd(o, c, fds[k]);
-		put_text(o, "socket", text);
+		jo_put_text(o, "socket", text);
 		jo_end(o, '}');
 	}
 	jo_end(o, ']');
@@ -194,7 +168,7 @@ int x_json(struct checkpoint *c, const char *what, struct cr_err *e)
 	jo_begin(&o, '[');
 	for (size_t i = 0; !ret && i < c->n_tasks; i++) {
 		jo_begin(&o, '{');
-		put_number(&o, "pid", c->tasks[i]->pid);
+		jo_put_number(&o, "pid", c->tasks[i]->pid);
 		for (size_t k = 0; !ret && k < sizeof(puts) / sizeof(puts[0]); k++)
 			if (!strncmp(what, puts[k].name, strlen(puts[k].name))) /* fd and fds, mem and mems */
 				ret = puts[k].put(&o, c, c->tasks[i], e);

@@ -54,21 +54,6 @@ static int show_fds(struct checkpoint *c, struct cr_err *e)
 	return 0;
 }
 
-enum {
-	VMA_REGULAR = 1 << 0,
-	VMA_STACK = 1 << 1,
-	VMA_VSYSCALL = 1 << 2,
-	VMA_VDSO = 1 << 3,
-	VMA_HEAP = 1 << 5,
-	VMA_FILE_PRIVATE = 1 << 6,
-	VMA_FILE_SHARED = 1 << 7,
-	VMA_ANON_SHARED = 1 << 8,
-	VMA_SYSVIPC = 1 << 10,
-	VMA_SOCKET = 1 << 11,
-	VMA_VVAR = 1 << 12,
-	VMA_MEMFD = 1 << 14,
-};
-
 const char *vma_text(const struct checkpoint *c, const VmaEntry *v, char *buf, size_t size)
 {
 	static const struct {
