@@ -6,7 +6,7 @@ _criu()
 	local options="--tree --images-dir --work-dir --log-file --verbosity --log-pid --config --no-default-config --pidfile
 		--display-stats --action-script --leave-running --leave-stopped --shell-job --timeout --restore-detached
 		--restore-sibling --exec-cmd --manage-cgroups --file-validation --skip-file-rwx-check --allow-uprobes --close --network-lock --version --help --wait --expect --lease --hold-time
-		--force --no-sync --checksum --check-only --plan --json --as-criu --undo --stream --prev-images-dir --libdir --enable-fs
+		--force --no-sync --checksum --check-only --plan --json --as-criu --dry-run --markdown --undo --stream --prev-images-dir --libdir --enable-fs
 		--track-mem --pre-dump-mode --evasive-devices --unprivileged --daemon --external --freeze-cgroup --cgroup-root --cgroup-props --cgroup-props-file
 		--cgroup-dump-controller --cgroup-yard --tcp-established --tcp-close --skip-in-flight --ext-unix-sk
 		--page-server --address --port --ps-socket --force-irmap --irmap-scan-path --auto-dedup --file-locks
@@ -38,8 +38,8 @@ _criu()
 		;;
 	esac
 	case $1 in
-	*criu-freeze) words='seal kill thaw stop status cont end' ;;
-	*criu) words='dump restore' ;;
+	*criu-freeze) words='seal kill thaw stop status cont end unlock exec' ;;
+	*criu) words='dump restore exec' ;;
 	esac
 	case $cur in
 	-*) words=$options ;;
