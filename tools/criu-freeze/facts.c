@@ -1,41 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What criu-freeze itself knows: host, options, the tree. */
-#include <cpuid.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "freeze.h"
 #include "image/image.h"
+#include "kind/cpu/cpu.h"
 #include "pstree.pb-c.h"
 
 static const char *const state_name[] = { "", "running", "stopped", "zombie" };
-
-static json_t *cpu(void)
-{
-	unsigned a, b, c, d, leaf1_c = 0, leaf1_d = 0, leaf7_b = 0, leaf7_c = 0, leaf7_d = 0;
-	uint64_t xcr0 = 0;
-	json_int_t size = 0;
-
-	if (__get_cpuid(1, &a, &b, &c, &d)) {
-		leaf1_c = c;
-		leaf1_d = d;
-	}
-	if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
-		leaf7_b = b;
-		leaf7_c = c;
-		leaf7_d = d;
-	}
-	if (leaf1_c & bit_OSXSAVE && __get_cpuid_count(0xd, 0, &a, &b, &c, &d)) {
-		size = b; /* of the features that are enabled */
-		__asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-		xcr0 = (uint64_t)d << 32 | a;
-	}
-	return json_pack("{s:[I,I,I,I,I], s:I, s:I}", "features", (json_int_t)leaf1_c, (json_int_t)leaf1_d,
-			 (json_int_t)leaf7_b, (json_int_t)leaf7_c, (json_int_t)leaf7_d, "xsave_mask", (json_int_t)xcr0,
-			 "xsave_size", size);
-}
 
 static json_t *options(const struct cr_opts *o)
 {
@@ -51,12 +27,31 @@ static json_t *options(const struct cr_opts *o)
 json_t *facts_head(const struct cr_opts *o)
 {
 	struct utsname u = { 0 };
+	struct cpu_info cpu;
 	json_t *host;
 
 	uname(&u);
+	cpu_info_own(&cpu);
 	host = json_pack("{s:s, s:I, s:s, s:o, s:o}", "arch", u.machine, "page_size", (json_int_t)sysconf(_SC_PAGESIZE),
-			 "kernel", u.release, "node", json_bytes(u.nodename, strlen(u.nodename)), "cpu", cpu());
+			 "kernel", u.release, "node", json_bytes(u.nodename, strlen(u.nodename)), "cpu",
+			 cpu_info_to_json(&cpu));
 	return json_pack("{s:o, s:o}", "host", host, "options", options(o));
+}
+
+int facts_cpuinfo(const struct cr_opts *o, int img, struct stage_facts *f, struct cr_err *e)
+{
+	struct cpu_info cpu;
+	struct stat st;
+	unsigned caps;
+	int err = cpu_cap_parse(o->cpu_cap, &caps, e);
+
+	if (err || !(caps & CPU_CAP_IMAGE))
+		return err;
+	cpu_info_own(&cpu);
+	err = cpu_info_write(img, &cpu, e);
+	if (!err)
+		stage_wrote(f, "cpuinfo.img", fstatat(img, "cpuinfo.img", &st, 0) ? 0 : (uint64_t)st.st_size);
+	return err;
 }
 
 static json_t *threads_of(const struct holder *h, const struct hproc *p)

@@ -30,6 +30,8 @@ void dir_remove_stage(int img);
 /* ---- facts.c ---- */
 /* Facts of the host and the options that later steps ask for: the head of the manifest. */
 json_t *facts_head(const struct cr_opts *o);
+/* cpuinfo.img, if --cpu-cap asks for it. */
+int facts_cpuinfo(const struct cr_opts *o, int img, struct stage_facts *f, struct cr_err *e);
 /* Rows of manifest.tree. */
 json_t *facts_tree(const struct holder *h);
 /* pstree.img. */

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/script.h"
 #include "freeze.h"
+#include "kind/cpu/cpu.h"
 #include "image/stage.h"
 #include "proc/stat.h"
 #include "proc/status.h"
@@ -205,6 +206,9 @@ static int run(const struct cr_opts *o, int img, struct stage_facts *f, struct c
 
 	if (!h)
 		return cr_err_nomem(e);
+	err = facts_cpuinfo(o, img, f, e);
+	if (err)
+		return err;
 	err = script_run(o, "pre-dump", img, 0, e);
 	if (err)
 		return err < 0 ? err : -ECANCELED;
@@ -228,11 +232,15 @@ int freeze_start(const struct cr_opts *o, int img, struct cr_err *e)
 {
 	struct stage_facts f;
 	struct cr_err late;
+	unsigned caps;
 	bool old;
 	int err, root;
 
 	if (o->tree <= 0)
 		return cr_err_set(e, CR_E_USAGE, 0, "criu-freeze", "-t PID is missing");
+	err = cpu_cap_parse(o->cpu_cap, &caps, e);
+	if (err)
+		return err;
 	err = dir_check(o, img, &old, e);
 	if (err)
 		return err;
