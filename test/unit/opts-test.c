@@ -34,6 +34,7 @@ static void words(void)
 	ok(!PARSE("-dD", "img") && o.restore_detached && !strcmp(o.images_dir, "img"),
 	   "a value behind several letters");
 	ok(!PARSE("-") && o.nr_words == 1, "a dash is a word");
+	ok(!PARSE("exec", "-100", "-d") && o.nr_words == 2 && o.restore_detached, "so is a negative number");
 	ok(o.timeout == -1 && o.tree == -1 && o.close_fd == -1, "numbers that were not given are -1");
 }
 

@@ -47,6 +47,8 @@ int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e
 int freeze_stop(const struct cr_opts *o, int img, struct cr_err *e);
 int freeze_status(const struct cr_opts *o, int img, struct cr_err *e);
 int freeze_cont(const struct cr_opts *o, int img, struct cr_err *e);
+/* Make a system call in the task of -t. @ret_code: 1 when the call failed. */
+int freeze_exec(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e);
 /* Run o->words with the tree held, then let it run. @ret_code: the command's. */
 int freeze_command(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e);
 

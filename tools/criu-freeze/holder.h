@@ -65,6 +65,7 @@ struct holder_args {
 	int timeout;	   /* seconds to stop the tree, 0: no limit */
 	int hold_time;	   /* seconds without lease or request, 0: no limit */
 	uint32_t expect;   /* bit per stage */
+	bool alone;	   /* the process alone, without its children */
 };
 
 struct holder {
@@ -114,6 +115,8 @@ void release_kill(struct holder *h, struct release *ret);
 void release_seized(struct holder *h);
 
 /* ---- verbs.c ---- */
+/* Make ready for calls in @t: our area in its process, what it may run. @b: filled but for the calls. Return: 0 or -errno. */
+int thread_prepare(struct holder *h, struct hthread *t, struct remote_batch *b);
 /* One request of client @c is in @in. The answer goes to its socket. */
 void verb_dispatch(struct holder *h, unsigned c, const uint8_t *in, size_t len, int fd);
 /* Answer those in HOLD_WAIT that can go on, or that cannot any more. */

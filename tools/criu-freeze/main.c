@@ -11,6 +11,7 @@
 static const char usage[] =
 	"usage: criu-freeze -t PID [-D DIR] [OPTION]...\n"
 	"       criu-freeze -t PID [-D DIR] [OPTION]... -- COMMAND [ARG]...\n"
+	"       criu-freeze exec -t PID [-D DIR] [OPTION]... SYSCALL [ARG]...\n"
 	"       criu-freeze {end | seal | kill | thaw | stop | status | cont | unlock} [-D DIR] [OPTION]...\n"
 	"\n"
 	"Stop a tree of processes, and leave a holder that keeps it stopped for the next stages. With a command: run "
@@ -24,7 +25,8 @@ static const char usage[] =
 	"  stop    keep the tree stopped until told otherwise\n"
 	"  status  tell about the holder\n"
 	"  cont    send a tree that was left stopped (-s) on its way\n"
-	"  unlock  remove the network lock of a dump";
+	"  unlock  remove the network lock of a dump\n"
+	"  exec    make a system call in a task, held or running; ARG: a number, &string, &buf:SIZE, &hex:BYTES";
 
 static int unlock(void)
 {
@@ -40,6 +42,8 @@ static int verb(const struct cr_opts *o, int img, int *code, struct cr_err *e)
 		return freeze_command(o, img, code, e);
 	if (!*v)
 		return freeze_start(o, img, e);
+	if (!strcmp(v, "exec"))
+		return freeze_exec(o, img, code, e);
 	if (o->nr_words > 1)
 		return cr_err_set(e, CR_E_USAGE, 0, "criu-freeze", "%s takes no more words", v);
 	if (!strcmp(v, "end"))

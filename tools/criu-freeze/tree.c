@@ -383,7 +383,7 @@ static int step_proc(struct holder *h, uint32_t i, bool *changed, struct cr_err 
 	}
 	if (pending)
 		return 0;
-	n = add_children(h, i, e);
+	n = h->a.alone ? 0 : add_children(h, i, e);
 	if (n < 0)
 		return n;
 	*changed = true;
@@ -487,7 +487,7 @@ static int rounds(struct holder *h, struct cr_err *e)
 				open = i;
 		}
 		if (open == NO_INDEX) {
-			err = reread_children(h, e);
+			err = h->a.alone ? 0 : reread_children(h, e);
 			if (err <= 0)
 				return err;
 			continue;

@@ -370,6 +370,17 @@ static void check_thread(struct hthread *t, const struct hproc *p)
 	t->r.single = (p->r.seccomp && t->r.tid == p->pid) || trace_seccomp_filter(t->r.tid, 0, NULL, 0) >= 0;
 }
 
+/* What a killed holder left stays while a thread is on its way home from there. */
+static void check_left(struct holder *h, struct hproc *p)
+{
+	for (uint32_t k = p->leader; k != NO_INDEX && p->r.left; k = h->thread[k].next) {
+		struct hthread *t = &h->thread[k];
+
+		if ((t->state == TH_HELD || t->state == TH_STOPPED) && (remote_load(&t->r) || remote_in_left(&p->r, &t->r)))
+			p->r.left = 0;
+	}
+}
+
 /* Our area in each process that is named by @b. */
 static void map_all(struct holder *h, struct remote_batch *b, size_t n)
 {
@@ -385,6 +396,7 @@ static void map_all(struct holder *h, struct remote_batch *b, size_t n)
 			again |= m[j].p == b[i].p;
 		if (b[i].err || b[i].p->map || again)
 			continue;
+		check_left(h, p);
 		b[i].p->low_sp = lowest_sp(h, p);
 		m[k++] = (struct remote_batch){ .p = b[i].p, .t = b[i].t };
 	}
@@ -413,13 +425,13 @@ static int explain(struct ask *a, int err)
 	}
 }
 
-static int prepare_one(struct ask *a, struct hthread *t, struct remote_batch *b)
+int thread_prepare(struct holder *h, struct hthread *t, struct remote_batch *b)
 {
-	struct hproc *p = &a->h->proc[t->proc];
+	struct hproc *p = &h->proc[t->proc];
 
 	check_thread(t, p);
 	*b = (struct remote_batch){ .p = &p->r, .t = &t->r };
-	map_all(a->h, b, 1);
+	map_all(h, b, 1);
 	return b->err;
 }
 
@@ -434,7 +446,7 @@ static int do_scratch(struct ask *a)
 		return err;
 	if (a->len)
 		return proto(a, "scratch: takes nothing");
-	err = prepare_one(a, t, &b);
+	err = thread_prepare(a->h, t, &b);
 	if (err)
 		return explain(a, err);
 	/* Stages that run side by side have an area each. */
@@ -470,10 +482,11 @@ static int do_calls(struct ask *a)
 	if (!a->len || a->len % sizeof(struct hold_call) || a->len / sizeof(struct hold_call) > HOLD_CALLS_MAX)
 		return proto(a, "calls: wrong length");
 	memcpy(a->out, a->payload, a->len);
-	err = prepare_one(a, t, &b);
+	err = thread_prepare(a->h, t, &b);
 	if (!err) {
 		b.calls = (struct remote_call *)a->out;
 		b.n = (unsigned)(a->len / sizeof(struct hold_call));
+		b.wait_ms = a->req.arg[0] < REMOTE_WAIT_MS ? (unsigned)a->req.arg[0] : 0;
 		remote_run(&b, 1);
 		err = b.err;
 	}

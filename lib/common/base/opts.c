@@ -298,7 +298,7 @@ static int command_line(const struct parse *p, int argc, char **argv)
 		const char *next = i + 1 < argc ? argv[i + 1] : NULL;
 		int used = 0;
 
-		if (argv[i][0] != '-' || !argv[i][1])
+		if (argv[i][0] != '-' || !argv[i][1] || (argv[i][1] >= '0' && argv[i][1] <= '9')) /* -1 */
 			o->words[o->nr_words++] = argv[i];
 		else if (argv[i][1] == '-')
 			used = long_option(p, argv[i] + 2, next);
@@ -470,6 +470,23 @@ int cr_opts_parse(int argc, char **argv, struct cr_opts *ret, struct cr_err *e)
 		ret->wait = first.wait;
 	}
 	return err;
+}
+
+bool cr_option_next(const char **pos, struct cr_option *ret)
+{
+	const char *s = *pos + strspn(*pos, " ");
+	size_t n = strcspn(s, " ");
+
+	*pos = s + n;
+	for (size_t i = 0; n > 2 && i < NR_ROWS; i++) {
+		const struct row *r = &rows[i];
+
+		if (strlen(r->name) == n - 2 && !strncmp(r->name, s + 2, n - 2)) {
+			*ret = (struct cr_option){ r->name, r->help, r->kind == K_LATER };
+			return true;
+		}
+	}
+	return false;
 }
 
 static void help_row(FILE *out, const struct row *r)

@@ -24,7 +24,8 @@ enum hold_verb {
 	HOLD_REGS,	/* of tid; answer: struct hold_regs */
 	HOLD_SIGQUEUE,	/* of tid, arg[0] = 1: shared; arg[1]: offset; answer: array of siginfo_t, 128 bytes each */
 	HOLD_SCRATCH,	/* of pid; answer: struct hold_scratch */
-	HOLD_CALLS,	/* in tid; payload: array of struct hold_call; answer: the same with results */
+	HOLD_CALLS,	/* in tid; arg[0]: at most so many ms (0: 10 s, the most); payload: array of struct hold_call;
+			   answer: the same with results */
 	HOLD_SECCOMP,	/* of tid, arg[0]: index, 0 the newest; answer: struct hold_filter and instructions */
 	HOLD_PARK,   /* arg[0]: see enum hold_park; payload: a socket (SCM_RIGHTS); undone when the connection ends */
 	HOLD_STATUS, /* answer: struct hold_status */

@@ -52,7 +52,7 @@ enum {
 	STACK_FRESH = 160 << 10, /* no larger than execve(2) made it */
 	CALLS_AT = 16384,	 /* in a slot, behind the frame */
 	MAP_STEP = 32,		 /* address spaces at a time */
-	MAP_BELOW = 100 << 20,	 /* the area, below the stack */
+	MAP_BELOW = 100 << 20,	 /* the area, below the end of the stack */
 };
 
 _Static_assert(REMOTE_CALLS_MAX * sizeof(struct remote_call) <= REMOTE_SLOT_SIZE - CALLS_AT, "calls fit in a slot");
@@ -60,7 +60,7 @@ _Static_assert((int)FRAME_MAX <= (int)CALLS_AT && REMOTE_SLOTS <= 32, "a frame f
 
 enum { DONE, VECTOR, ENTRY, EXIT, STOPPING };
 
-static size_t map_size(void)
+size_t remote_map_size(void)
 {
 	return PAGE + (size_t)REMOTE_SLOTS * REMOTE_SLOT_SIZE + (size_t)REMOTE_CLIENTS * REMOTE_CLIENT_SIZE;
 }
@@ -125,6 +125,8 @@ int remote_load(struct remote_thread *t)
 
 /* ---- the next stop, within a time ---- */
 
+static const int ending[] = { SIGINT, SIGTERM, SIGHUP };
+
 static int64_t now_ms(void)
 {
 	struct timespec ts;
@@ -133,17 +135,20 @@ static int64_t now_ms(void)
 	return ts.tv_sec * 1000ll + ts.tv_nsec / 1000000;
 }
 
-/* SIGCHLD is blocked in the holder; every stop sends one. */
-static int wait_stop(pid_t tid, int64_t deadline, struct trace_event *ev)
+/* SIGCHLD is blocked in the tracer; every stop sends one. @breakable: -EINTR for a signal that asks us to end. */
+static int wait_stop(pid_t tid, int64_t deadline, bool breakable, struct trace_event *ev)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
+	for (size_t i = 0; breakable && i < sizeof(ending) / sizeof(ending[0]); i++)
+		sigaddset(&set, ending[i]);
 	for (;;) {
 		int err = trace_wait(tid, true, ev);
 		int64_t left = deadline - now_ms();
 		struct timespec ts = { left / 1000, left % 1000 * 1000000 };
+		int sig;
 
 		if (err)
 			return err == -ECHILD ? -ESRCH : err;
@@ -153,7 +158,11 @@ static int wait_stop(pid_t tid, int64_t deadline, struct trace_event *ev)
 			return 0;
 		if (left <= 0)
 			return -ETIMEDOUT;
-		sigtimedwait(&set, NULL, &ts);
+		sig = sigtimedwait(&set, NULL, &ts);
+		if (sig > 0 && sig != SIGCHLD) {
+			raise(sig); /* still blocked: the caller ends by it later */
+			return -EINTR;
+		}
 	}
 }
 
@@ -329,29 +338,29 @@ static int step_call(struct remote_batch *b)
 }
 
 /* A thread does not come back: break its call off. */
-static void give_up(struct remote_batch *b, int64_t *deadline)
+static void give_up(struct remote_batch *b, int why, int64_t *deadline)
 {
 	struct trace_event ev;
 	int err = trace_interrupt(b->t->tid);
 
 	*deadline = now_ms() + 1000;
 	while (!err) {
-		err = wait_stop(b->t->tid, *deadline, &ev);
+		err = wait_stop(b->t->tid, *deadline, false, &ev);
 		if (err || ev.kind == TRACE_STOP || ev.kind == TRACE_GROUP)
 			break;
 		err = trace_cont(b->t->tid, 0);
 	}
-	finish(b, -ETIMEDOUT);
+	finish(b, why);
 }
 
 /* Wait for one stop of the thread and go on from there. */
 static void step(struct remote_batch *b, int64_t *deadline)
 {
 	struct trace_event ev;
-	int err = wait_stop(b->t->tid, *deadline, &ev);
+	int err = wait_stop(b->t->tid, *deadline, b->breakable, &ev);
 
-	if (err == -ETIMEDOUT) {
-		give_up(b, deadline);
+	if (err == -ETIMEDOUT || err == -EINTR) {
+		give_up(b, err, deadline);
 		return;
 	}
 	if (!err && (ev.kind == TRACE_STOP || ev.kind == TRACE_GROUP) && b->state == STOPPING) {
@@ -376,7 +385,7 @@ static void step(struct remote_batch *b, int64_t *deadline)
 /* One stop of each that runs, until none does. */
 static void run_all(struct remote_batch *b, size_t n)
 {
-	int64_t deadline = now_ms() + REMOTE_WAIT_MS;
+	int64_t deadline = now_ms() + (n && b->wait_ms ? b->wait_ms : REMOTE_WAIT_MS);
 	bool more = true;
 
 	while (more) {
@@ -553,13 +562,13 @@ static void map_in_parts(struct remote_batch *m, struct remote_call *c, uint64_t
 {
 	int err;
 
-	*c = map_call(hint, map_size(), PROT_READ | PROT_WRITE, 0);
+	*c = map_call(hint, remote_map_size(), PROT_READ | PROT_WRITE, 0);
 	m->err = 0;
 	one_outside(m, c);
 	if (m->err)
 		return;
 	m->p->map = (uint64_t)c->ret;
-	m->p->map_len = map_size();
+	m->p->map_len = remote_map_size();
 	*c = map_call(m->p->map, PAGE, PROT_READ | PROT_EXEC, MAP_FIXED);
 	one_outside(m, c);
 	if (!m->err)
@@ -573,9 +582,26 @@ static void map_in_parts(struct remote_batch *m, struct remote_call *c, uint64_t
 	m->err = err;
 }
 
-static uint64_t map_hint(const struct remote_proc *p)
+uint64_t remote_map_hint(const struct remote_proc *p)
 {
-	return p->stack > MAP_BELOW ? (p->stack - MAP_BELOW) & ~(uint64_t)(PAGE - 1) : 0;
+	uint64_t hint = p->stack_end > MAP_BELOW ? (p->stack_end - MAP_BELOW) & ~(uint64_t)(PAGE - 1) : 0;
+
+	return hint && hint + 2 * remote_map_size() > p->stack ? 0 : hint;
+}
+
+bool remote_in_left(const struct remote_proc *p, const struct remote_thread *t)
+{
+	return t->home.rip - p->left < remote_map_size() || t->home.rsp - p->left < remote_map_size();
+}
+
+/* What a killed holder could not take out. */
+static void unmap_left(struct remote_batch *m)
+{
+	struct remote_call c = { .nr = SYS_munmap, .arg = { m->p->left, remote_map_size() } };
+
+	m->p->left = 0;
+	one_outside(m, &c);
+	m->err = 0; /* if it could not be unmapped, it stays: no harm */
 }
 
 void remote_map(struct remote_batch *b, size_t n)
@@ -588,7 +614,9 @@ void remote_map(struct remote_batch *b, size_t n)
 		for (size_t i = 0; i < step_n; i++) {
 			struct remote_batch *m = &b[at + i];
 
-			calls[i] = map_call(map_hint(m->p), map_size(), PROT_READ | PROT_WRITE | PROT_EXEC, 0);
+			if (m->p->left)
+				unmap_left(m);
+			calls[i] = map_call(remote_map_hint(m->p), remote_map_size(), PROT_READ | PROT_WRITE | PROT_EXEC, 0);
 			m->calls = &calls[i];
 			m->n = 1;
 			start_outside(m);
@@ -599,12 +627,12 @@ void remote_map(struct remote_batch *b, size_t n)
 
 			unpoke(m->p);
 			if (!m->err && calls[i].ret == -EACCES) {
-				map_in_parts(m, &calls[i], map_hint(m->p));
+				map_in_parts(m, &calls[i], remote_map_hint(m->p));
 			} else if (!m->err && failed(calls[i].ret)) {
 				m->err = (int)calls[i].ret;
 			} else if (!m->err) {
 				m->p->map = (uint64_t)calls[i].ret;
-				m->p->map_len = map_size();
+				m->p->map_len = remote_map_size();
 			}
 			if (!m->err)
 				m->err = write_code(m->p);

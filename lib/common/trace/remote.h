@@ -43,6 +43,7 @@ struct remote_proc {
 	uint64_t low_sp;	   /* the caller's: lowest stack pointer in it, 0: none */
 	uint64_t map;		   /* ours: a page of code, slots, clients' areas; 0: none */
 	uint64_t map_len;
+	uint64_t left;	 /* the area of a holder that was killed, to be unmapped by remote_map(); 0: none */
 	uint8_t old[16]; /* what stood at entry */
 };
 
@@ -64,7 +65,9 @@ struct remote_batch {
 	struct remote_thread *t;
 	struct remote_call *calls;
 	unsigned n;
-	int err; /* 0, or -errno: what the calls did is not known. -ESRCH: the thread died; -ETIMEDOUT */
+	unsigned wait_ms; /* 0: REMOTE_WAIT_MS; of the first batch, for all */
+	bool breakable;	  /* SIGINT, SIGTERM, SIGHUP (blocked by the caller) break the calls off, and stay pending */
+	int err; /* 0, or -errno: what the calls did is not known. -ESRCH: the thread died; -ETIMEDOUT; -EINTR */
 	/* of remote.c */
 	uint8_t state;
 	int8_t slot; /* -1: the frame is in the stack */
@@ -85,6 +88,11 @@ void remote_map(struct remote_batch *b, size_t n);
 void remote_run(struct remote_batch *b, size_t n);
 /* Take our area out again. */
 void remote_unmap(struct remote_batch *b, size_t n);
+/* Does a thread stand in, or on, what a killed holder left? It is on its way home then: the area must stay. */
+bool remote_in_left(const struct remote_proc *p, const struct remote_thread *t);
+/* Where our area goes, the same for all holders of a process, so that one that was left is found again; 0: anywhere. */
+uint64_t remote_map_hint(const struct remote_proc *p);
+size_t remote_map_size(void);
 /* Address of a client's area. */
 uint64_t remote_client_area(const struct remote_proc *p, unsigned client);
 
