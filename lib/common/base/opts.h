@@ -48,6 +48,14 @@ struct cr_opts {
  * Return: 0, or -EINVAL with @e (CR_E_USAGE, CR_E_OPTION_UNSUPPORTED).
  */
 int cr_opts_parse(int argc, char **argv, struct cr_opts *ret, struct cr_err *e);
+/* An option of a list "--a --b". */
+struct cr_option {
+	const char *name, *help;
+	bool later; /* known, but not supported yet */
+};
+/* The next one. @pos: where in the list, moved on. Return: false: no more, or there is no such option. */
+bool cr_option_next(const char **pos, struct cr_option *ret);
+
 /* The options of @who as --help shows them. */
 void cr_opts_help(FILE *out, unsigned who);
 
