@@ -54,7 +54,8 @@ int rst_own_load(struct rst_own *own, struct arena *a, struct cr_err *e);
  * @who: "task 12 (bash)"
  */
 int cred_check(const struct rst_own *own, const struct CredsEntry *ce, const char *who, struct cr_err *e);
-int task_check(const struct rst_own *own, const struct TaskCoreEntry *tc, const char *who, struct cr_err *e);
+int task_check(struct rst *r, const struct rst_own *own, const struct TaskCoreEntry *tc, const char *who,
+	       struct cr_err *e);
 int seccomp_check(const struct ThreadCoreEntry *th, const struct SeccompEntry *se, const char *who, struct cr_err *e);
 int sig_check(const struct CoreEntry *core, const char *who, struct cr_err *e);
 int sched_check(const struct ThreadCoreEntry *th, const char *who, struct cr_err *e);
@@ -66,6 +67,9 @@ int sched_check(const struct ThreadCoreEntry *th, const char *who, struct cr_err
 struct cgroup_plan;
 int cgroup_plan_load(struct rst *r, const struct CgroupEntry *ce, uint32_t own, const uint32_t *ids, size_t n,
 		     struct cgroup_plan **ret, struct cr_err *e);
+/* --check-only: has set @id room for so many tasks and bytes of memory? */
+int cgroup_check(struct rst *r, const struct cgroup_plan *p, uint32_t id, uint64_t tasks, uint64_t bytes,
+		 struct cr_err *e);
 /* Read extra.json. @known: is there such a thread? */
 struct extra_plan;
 int extra_plan_load(struct rst *r, bool (*known)(void *arg, pid_t tid), void *arg, struct extra_plan **ret,

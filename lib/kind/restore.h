@@ -20,6 +20,7 @@
 #include "image/image.h"
 
 struct rst_sync;   /* blob/restorer-abi.h: futexes of the whole restore */
+struct rst_check;  /* lib/kind/restore-check.h */
 struct files_plan; /* lib/kind/file: files.img and all fdinfo images, who owns what */
 struct FileEntry;
 
@@ -40,6 +41,7 @@ struct rst {
 	pid_t main_pid;
 	int main_pidfd; /* to fetch descriptors that the main process keeps (shared memory segments ...) */
 	struct files_plan *files;
+	struct rst_check *check; /* --check-only: what was found so far; else NULL */
 	unsigned img_version;
 	bool own; /* a manifest of ours is there */
 	/* For a process or thread that lives for a moment: a pid that no task of the tree wants (it may be in use). */
@@ -87,6 +89,12 @@ struct fd_rst_ops {
 	int (*open_as)(struct rst *r, const struct FileEntry *fe, int flags, struct cr_err *e);
 	/* Once, in the main process, when all is checked and before any task is made; not with --plan. NULL: nothing. */
 	int (*prepare)(struct rst *r, struct cr_err *e);
+	/*
+	 * With --check-only, for each description, in place of prepare() and of what comes after it: could open() do its
+	 * work on this machine? Leaves nothing behind. NULL: nothing outside of the images can be in the way.
+	 */
+	int (*precheck)(struct rst *r, const struct FileEntry *fe, struct cr_err *e);
+	const char *area; /* of findings (rst_area()); NULL: "files" */
 	/* Once, in the task of the first table, after all its late(). NULL: nothing. */
 	int (*last)(struct rst *r, struct cr_err *e);
 };

@@ -31,6 +31,7 @@
 
 static const char usage[] = "Usage: criu-restore -D DIR [options]\n"
 			    "       criu-restore -D DIR --plan [--json]\n"
+			    "       criu-restore -D DIR --check-only [--json]\n"
 			    "Restore the process tree whose checkpoint is in DIR.\n";
 
 /* Memory that all tasks share: rst_sync, rst_shared, a slot for each task. */
@@ -52,7 +53,7 @@ static int share(struct restore *x, struct cr_err *e)
 	return x->rst.main_pidfd < 0 ? cr_err_set(e, CR_E_SYSTEM, errno, "main process", "pidfd_open") : 0;
 }
 
-static int load_files(struct restore *x, struct cr_err *e)
+int load_files(struct restore *x, struct cr_err *e)
 {
 	uint32_t *ids = arena_calloc(&x->arena, x->plan.nr + 1, sizeof(*ids));
 	size_t n = 0;
@@ -80,6 +81,8 @@ static int prepare(struct restore *x, struct cr_err *e)
 	if (err < 0)
 		return err;
 	err = verify_files(x->rst.img, x->opts.checksum, e);
+	if (!err && x->opts.checksum && !x->opts.plan)
+		err = verify_programs(&x->rst, e);
 	if (!err)
 		err = plan_load(&x->rst, &x->plan, e);
 	if (!err)
@@ -91,7 +94,9 @@ static int prepare(struct restore *x, struct cr_err *e)
 	if (err || x->opts.plan)
 		return err;
 	core_xsave_layout(&x->xsave);
-	err = tree_check_pids(&x->plan, e);
+	err = cpu_fits(x, e);
+	if (!err)
+		err = tree_check_pids(x, e);
 	if (!err)
 		err = share(x, e);
 	if (!err)
@@ -248,7 +253,7 @@ static int linger(struct restore *x, struct cr_err *e)
 	return 0;
 }
 
-static int run(struct restore *x, struct cr_err *e)
+static int run(struct restore *x, int *code, struct cr_err *e)
 {
 	int err = check_words(&x->opts, e);
 
@@ -260,6 +265,8 @@ static int run(struct restore *x, struct cr_err *e)
 	}
 	if (err)
 		return err;
+	if (!x->opts.plan && (x->opts.check_only || check_marked(x->rst.img)))
+		return check_run(x, code, e);
 	stage_begin(&x->facts, "criu-restore");
 	err = prepare(x, e);
 	if (err && !x->opts.plan)
@@ -284,21 +291,23 @@ int main(int argc, char **argv)
 {
 	static struct restore x = { .me = PLAN_NONE, .timens = -1 };
 	struct cr_err e = {};
-	int err;
+	int err, rseq = 0, code = CR_OK;
 
 	x.start_us = clock_us();
 	/* libc's registration would write into memory that is gone later (rseq(2)). */
-	if (__rseq_size)
-		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32, RSEQ_FLAG_UNREGISTER,
-			RSEQ_SIG);
+	if (__rseq_size && syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
+				   RSEQ_FLAG_UNREGISTER, RSEQ_SIG))
+		rseq = errno;
 	err = cr_tool_start("criu-restore", usage, W_RESTORE, true, argc, argv, &x.opts, &x.rst.img, &e);
 	x.rst.opts = &x.opts;
 	x.rst.arena = &x.arena;
 	x.rst.spare_pid = tree_spare_pid;
+	if (!err && rseq)
+		err = cr_err_set(&e, CR_E_SYSTEM, rseq, "criu-restore", "rseq(RSEQ_FLAG_UNREGISTER)");
 	if (!err)
-		err = run(&x, &e);
+		err = run(&x, &code, &e);
 	if (!err)
-		return CR_OK;
+		return code;
 	log_failure(&e);
 	if (x.opts.as_criu)
 		log_error("Restoring FAILED.");

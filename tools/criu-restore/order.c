@@ -10,6 +10,7 @@
 #include "core.pb-c.h"
 #include "creds.pb-c.h"
 #include "inventory.pb-c.h"
+#include "kind/restore-check.h"
 #include "mm.pb-c.h"
 #include "restore.h"
 
@@ -43,8 +44,31 @@ static int load_common(struct restore *x, struct cr_err *e)
 	for (size_t i = 0; i < p->nr_images; i++)
 		sets[i] = p->tasks[i].state == PLAN_ZOMBIE ? p->inventory->root_cg_set : order_cg_set(x, &p->tasks[i]);
 	x->cg_set = p->inventory->root_cg_set;
+	rst_area(&x->rst, "cgroups", p->nr_images);
 	err = cgroup_plan_load(&x->rst, p->cgroup, p->inventory->root_cg_set, sets, p->nr_images, &x->cgroups, e);
-	return err ? err : extra_plan_load(&x->rst, known_thread, x, &x->extra, e);
+	err = rst_found(&x->rst, err, e);
+	rst_area(&x->rst, "tasks", 0);
+	return err ? err : rst_found(&x->rst, extra_plan_load(&x->rst, known_thread, x, &x->extra, e), e);
+}
+
+static int check_thread(struct restore *x, const struct plan_task *t, const CoreEntry *core, struct cr_err *e)
+{
+	struct rst *r = &x->rst;
+	char who[64];
+	int err = 0;
+
+	plan_who(t, who, sizeof(who));
+	rst_area(r, "credentials", 1);
+	if (!x->opts.plan)
+		err = rst_found(r, cred_check(&x->own, core->thread_core->creds, who, e), e);
+	rst_area(r, "tasks", 1);
+	if (!err)
+		err = rst_found(r, seccomp_check(core->thread_core, x->plan.seccomp, who, e), e);
+	if (!err)
+		err = rst_found(r, sig_check(core, who, e), e);
+	if (!err)
+		err = rst_found(r, sched_check(core->thread_core, who, e), e);
+	return err;
 }
 
 int order_check(struct restore *x, struct cr_err *e)
@@ -60,21 +84,13 @@ int order_check(struct restore *x, struct cr_err *e)
 		if (t->state == PLAN_ZOMBIE)
 			continue;
 		plan_who(t, who, sizeof(who));
-		err = mm_check(t->mm, &x->vdso, x->opts.allow_uprobes, who, e);
+		rst_area(&x->rst, "memory", t->mm->n_vmas);
+		err = rst_found(&x->rst, mm_check(t->mm, &x->vdso, x->opts.allow_uprobes, who, e), e);
+		rst_area(&x->rst, "limits", 1);
 		if (!err && !only_plan)
-			err = task_check(&x->own, t->core->tc, who, e);
-		for (size_t k = 0; !err && k < t->nr_threads; k++) {
-			const CoreEntry *core = t->threads[k].core;
-
-			if (!only_plan)
-				err = cred_check(&x->own, core->thread_core->creds, who, e);
-			if (!err)
-				err = seccomp_check(core->thread_core, p->seccomp, who, e);
-			if (!err)
-				err = sig_check(core, who, e);
-			if (!err)
-				err = sched_check(core->thread_core, who, e);
-		}
+			err = rst_found(&x->rst, task_check(&x->rst, &x->own, t->core->tc, who, e), e);
+		for (size_t k = 0; !err && k < t->nr_threads; k++)
+			err = check_thread(x, t, t->threads[k].core, e);
 	}
 	return err;
 }

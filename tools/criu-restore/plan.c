@@ -17,6 +17,7 @@
 #include "image/manifest.h"
 #include "inventory.pb-c.h"
 #include "kind/mm/restore-mm.h"
+#include "kind/restore-check.h"
 #include "mm.pb-c.h"
 #include "pstree.pb-c.h"
 #include "seccomp.pb-c.h"
@@ -182,7 +183,7 @@ static int load_live(struct rst *r, struct plan *p, int k, const PstreeEntry *en
 	if (!err && !t->ids)
 		err = img_read_one(r->img, IMG_IDS, (unsigned long)t->pid, r->arena, &t->ids, e);
 	if (!err)
-		err = check_ns(p, t, e);
+		err = rst_found(r, check_ns(p, t, e), e);
 	if (!err)
 		err = img_read_one(r->img, IMG_MM, (unsigned long)t->pid, r->arena, &t->mm, e);
 	if (!err)
@@ -279,10 +280,16 @@ static int load_inventory(struct rst *r, struct plan *p, struct cr_err *e)
 	r->img_version = p->inventory->img_version;
 	if (r->img_version != 1 && r->img_version != 2)
 		return bad(e, "inventory.img", CR_E_IMG_VERSION, "version %u; known are 1 and 2", r->img_version);
-	for (size_t i = 0; p->inventory->plugins_entry && i < p->inventory->plugins_entry->n_plugins; i++)
-		if (strcmp(p->inventory->plugins_entry->plugins[i], "criu-pipeline"))
-			return bad(e, "inventory.img", CR_E_PLUGIN_MISSING, "the images need plugin %s",
-				   p->inventory->plugins_entry->plugins[i]);
+	for (size_t i = 0; p->inventory->plugins_entry && i < p->inventory->plugins_entry->n_plugins; i++) {
+		const char *name = p->inventory->plugins_entry->plugins[i];
+
+		if (!strcmp(name, IMG_PLUGIN_OWN) ||
+		    (!strcmp(name, IMG_PLUGIN_CHECK_ONLY) && (r->check || r->opts->plan)))
+			continue;
+		if (!strcmp(name, IMG_PLUGIN_CHECK_ONLY)) /* main() has not asked check_marked() */
+			return bad(e, "inventory.img", CR_E_CHECK_ONLY, "it is of a dry run");
+		return bad(e, "inventory.img", CR_E_PLUGIN_MISSING, "the images need plugin %s", name);
+	}
 	return 0;
 }
 
@@ -318,11 +325,11 @@ int plan_load(struct rst *r, struct plan *p, struct cr_err *e)
 		err = bad(e, "pstree.img", CR_E_IMG_CORRUPT, "the root task is a zombie");
 	p->nr_images = p->nr;
 	if (!err)
-		err = find_shared(p, e);
+		err = rst_found(r, find_shared(p, e), e);
 	if (!err)
 		err = load_globals(r, p, e);
 	if (!err)
-		err = plan_order(p, r->arena, r->opts->shell_job, e);
+		err = rst_found(r, plan_order(p, r->arena, r->opts->shell_job, e), e);
 	for (size_t i = 1; !err && i < p->nr_images; i++)
 		p->tasks[i].cow = mm_shares(p->tasks[p->tasks[i].parent].mm, p->tasks[i].mm);
 	return err;

@@ -54,7 +54,7 @@ struct restore {
 
 /* ---- tree.c: making tasks ---- */
 /* Are all pids free? Return: 0, or -EEXIST with @e naming the holder. */
-int tree_check_pids(const struct plan *p, struct cr_err *e);
+int tree_check_pids(struct restore *x, struct cr_err *e);
 /* Make the root, which makes the others. */
 int tree_make(struct restore *x, struct cr_err *e);
 /* What task x->me has to create: before its own setsid() or after. @cow: those that want our memory first. */
@@ -87,6 +87,10 @@ int resume_seize(struct restore *x, struct cr_err *e);
 int resume_prepare(struct restore *x, struct cr_err *e);
 int resume_go(struct restore *x, struct cr_err *e);
 
+/* ---- cpu.c ---- */
+/* Does this CPU have what the checkpoint's had, as far as --cpu-cap asks for it? */
+int cpu_fits(struct restore *x, struct cr_err *e);
+
 /* ---- clock.c ---- */
 /* Children get a time namespace in which the clocks go on from the image. */
 int clock_enter(struct restore *x, struct cr_err *e);
@@ -96,6 +100,43 @@ uint64_t clock_us(void);
 /* ---- verify.c ---- */
 /* Compare the images with the manifest, if there is one. @sums: their contents too */
 int verify_files(int img, bool sums, struct cr_err *e);
+
+/* ---- main.c ---- */
+/* All descriptors of all tasks, and the shared segments that they map, into the plan. */
+int load_files(struct restore *x, struct cr_err *e);
+
+/* ---- check.c: --check-only ---- */
+/* Are these the images of a dry run, which can only be checked? */
+bool check_marked(int img);
+/*
+ * Test all that a restore needs against this machine and print what was found. Makes nothing.
+ * @ret_code: exit status: 0 nothing is in the way, 1 a restore would be refused, 2 bad image
+ * Return: 0, or -errno with @e: the check itself could not be made.
+ */
+int check_run(struct restore *x, int *ret_code, struct cr_err *e);
+
+/* ---- check-host.c, check-kernel.c, check-needs.c: what the hooks of a real restore do not look at beforehand ---- */
+/* Memory that the images fill, and what the system has. @ret_bytes: filled */
+int check_memory(struct restore *x, uint64_t *ret_bytes, struct cr_err *e);
+/* Limits of the system and of the caller. */
+int check_limits(struct restore *x, struct cr_err *e);
+/* What the cgroups of the tasks allow. @bytes: that the images fill */
+int check_cgroups(struct restore *x, uint64_t bytes, struct cr_err *e);
+int check_cpu(struct restore *x, struct cr_err *e);
+/* What the kernel must be able to do for these images. */
+int check_kernel(struct restore *x, struct cr_err *e);
+int check_clock(struct restore *x, struct cr_err *e);
+/* Files that are mapped, programs, working and root directories. */
+int check_files(struct restore *x, struct cr_err *e);
+/* What the manifest says is needed: mounts. */
+int check_mounts(struct restore *x, struct cr_err *e);
+
+/* ---- verify.c ---- */
+/*
+ * --checksum: programs and libraries, as the manifest has them in needs[].
+ * Return: 0 or -errno with @e (CR_E_FILE_CHANGED, CR_E_FILE_MISSING).
+ */
+int verify_programs(struct rst *r, struct cr_err *e);
 
 /* ---- report.c ---- */
 int report_pidfile(const struct restore *x, struct cr_err *e);

@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "core.pb-c.h"
 #include "proc/stat.h"
+#include "kind/restore-check.h"
 #include "restore.h"
 #include "trace/trace.h"
 
@@ -114,17 +115,20 @@ static int check_pid(pid_t pid, unsigned *looks, struct cr_err *e)
 	return 0;
 }
 
-int tree_check_pids(const struct plan *p, struct cr_err *e)
+int tree_check_pids(struct restore *x, struct cr_err *e)
 {
+	const struct plan *p = &x->plan;
 	unsigned looks = 0; /* in all */
 	int err = 0;
 
+	rst_area(&x->rst, "pids", p->nr);
 	for (size_t i = 0; !err && i < p->nr; i++) {
 		const struct plan_task *t = &p->tasks[i];
 
-		err = check_pid(t->pid, &looks, e);
+		err = rst_found(&x->rst, check_pid(t->pid, &looks, e), e);
+		rst_area(&x->rst, "pids", t->nr_threads ? t->nr_threads - 1 : 0);
 		for (size_t k = 1; !err && k < t->nr_threads; k++)
-			err = check_pid(t->threads[k].tid, &looks, e);
+			err = rst_found(&x->rst, check_pid(t->threads[k].tid, &looks, e), e);
 	}
 	return err;
 }

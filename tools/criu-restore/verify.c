@@ -4,10 +4,14 @@
  * must have their size: nothing else shows that a copy of them ended early. The others show by themselves whether they
  * are whole, and may have been edited since (crit): a difference is only told. With --checksum everything must be as it was.
  * Images without a manifest are CRIU's own: there is nothing to compare.
+ *
+ * A dump with --checksum noted the checksums of the programs and libraries that are mapped; a restore with --checksum
+ * compares those too.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +21,7 @@
 #include "base/log.h"
 #include "image/image.h"
 #include "image/manifest.h"
+#include "kind/restore-check.h"
 #include "restore.h"
 
 static int check_sum(int img, const char *name, const char *want, struct cr_err *e)
@@ -73,6 +78,50 @@ int verify_files(int img, bool sums, struct cr_err *e)
 	json_array_foreach(json_object_get(m, "files"), i, row)
 	{
 		err = check_file(img, row, sums, e);
+		if (err)
+			break;
+	}
+	json_decref(m);
+	return err;
+}
+
+/* One row of needs[]. */
+static int check_program(struct rst *r, const json_t *row, struct cr_err *e)
+{
+	const char *escaped = json_string_value(json_object_get(row, "path")),
+		   *want = json_string_value(json_object_get(row, "crc32c"));
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
+	uint64_t size;
+	uint32_t crc;
+	int err;
+
+	if (!escaped || !want || json_bytes_decode(escaped, path, sizeof(path)) <= 0)
+		return 0;
+	rst_area(r, "checksums", 1);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return cr_err_set(e, CR_E_FILE_MISSING, errno, path, "cannot be read for its checksum");
+	err = img_sum(fd, &size, &crc);
+	if (err)
+		return cr_err_set(e, CR_E_SYSTEM, -err, path, "cannot be read");
+	if (crc != strtoul(want, NULL, 16))
+		return cr_err_set(e, CR_E_FILE_CHANGED, 0, path, "its checksum is %08x, at the dump it was %.16s", crc,
+				  want);
+	return 0;
+}
+
+int verify_programs(struct rst *r, struct cr_err *e)
+{
+	json_t *m = NULL, *row;
+	int err = manifest_read(r->img, &m, e);
+	size_t i;
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	json_array_foreach(json_object_get(m, "needs"), i, row)
+	{
+		err = rst_found(r, check_program(r, row, e), e);
 		if (err)
 			break;
 	}

@@ -16,6 +16,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cgroup.pb-c.h"
+#include "kind/cgroup/restore-cgroup.h"
+#include "kind/restore-check.h"
 #include "kind/restore-task.h"
 #include "proc/cgroup.h"
 #include "proc/mountinfo.h"
@@ -118,7 +120,7 @@ static int add_set(struct find *f, struct cgroup_plan *p, const CgroupEntry *ce,
 		return cr_err_nomem(e);
 	p->n++;
 	for (size_t i = 0; !err && i < se->n_ctls; i++)
-		err = add_member(f, s, se->ctls[i], e);
+		err = rst_found(f->r, add_member(f, s, se->ctls[i], e), e);
 	return err;
 }
 
@@ -181,4 +183,39 @@ int cgroup_enter(const struct cgroup_plan *p, uint32_t from, uint32_t to, struct
 			return cr_err_set(e, CR_E_CGROUP, -err, b->v[i].procs, "the task cannot join");
 	}
 	return err ? cr_err_set(e, CR_E_CGROUP, -err, "cgroup", "the task cannot return to the restore's own") : 0;
+}
+
+/* All hierarchies that we are in ourselves. */
+static int check_own(struct rst *r, uint64_t tasks, uint64_t bytes, struct cr_err *e)
+{
+	_cleanup_free_ char *mounts = NULL, *self = NULL;
+	struct find f = { r };
+	struct proc_cgroup c;
+	char *p;
+	int err = 0;
+
+	if (read_file_at(AT_FDCWD, "/proc/self/mountinfo", 16 * TEXT_MAX, &mounts) < 0 ||
+	    read_file_at(AT_FDCWD, "/proc/self/cgroup", TEXT_MAX, &self) < 0)
+		return 0;
+	f.mounts = mounts;
+	p = self;
+	while (!err && proc_cgroup_next(&p, &c) == 1) {
+		const char *procs = procs_path(&f, c.controllers, c.path);
+
+		err = procs ? cgroup_check_room(r, procs, tasks, bytes, e) : 0;
+	}
+	return err;
+}
+
+int cgroup_check(struct rst *r, const struct cgroup_plan *p, uint32_t id, uint64_t tasks, uint64_t bytes,
+		 struct cr_err *e)
+{
+	const struct cg_set *s = p && id != p->own ? find_set(p, id) : NULL;
+	int err = 0;
+
+	if (!s)
+		return check_own(r, tasks, bytes, e);
+	for (size_t i = 0; !err && i < s->n; i++)
+		err = cgroup_check_room(r, s->v[i].procs, tasks, bytes, e);
+	return err;
 }

@@ -78,9 +78,20 @@ static int open_fifo(struct rst *r, const struct FileEntry *fe, struct cr_err *e
 	return ret < 0 ? ret : open_one(r, fe, e);
 }
 
+/* The name; and with a pipe of our own, as nobody must see the FIFO open: may it have its size, are its data whole? */
+static int precheck(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
+{
+	const struct fifo_data *d = *files_kind_data(r, FD_TYPES__FIFO);
+	const struct files_blob *b = files_find_blob(d->v, d->n, fe->fifo->pipe_id);
+	int ret = files_check_path(r, reg_of(r, fe), -1, e);
+
+	return ret || !b ? ret : files_try_pipe(r, fe, IMG_FIFO_DATA, b, e);
+}
+
 const struct fd_rst_ops fifo_rst_ops = {
 	.name = "FIFO",
 	.type = FD_TYPES__FIFO,
 	.check = check,
 	.open = open_fifo,
+	.precheck = precheck,
 };

@@ -53,6 +53,13 @@ int files_reopen(int fd, int flags);
  */
 int files_open_path(struct rst *r, const struct RegFileEntry *reg, int flags, struct cr_err *e);
 
+/*
+ * Would files_open_path(), or files_open_id() of a REG entry, do that? Opens nothing but programs and libraries, to read
+ * their build ids.
+ */
+int files_check_path(struct rst *r, const struct RegFileEntry *reg, int flags, struct cr_err *e);
+int files_check_id(struct rst *r, uint32_t id, int flags, struct cr_err *e);
+
 /* F_SETFL, unless the flags stand as @flags has them already. O_ASYNC is for the engine's late part. */
 int files_set_flags(int fd, uint32_t flags);
 /* SO_* options. Sizes of buffers and what binding depends on first: before bind(). */
@@ -83,6 +90,10 @@ int files_read_blob(struct rst *r, enum img_type type, const struct files_blob *
 /* Set a pipe's capacity and write its data back. @fd: a writable end. */
 int files_fill_pipe(struct rst *r, const struct FileEntry *fe, int fd, enum img_type type, const struct files_blob *b,
 		    struct cr_err *e);
+
+/* The same with a pipe that is thrown away: --check-only. */
+int files_try_pipe(struct rst *r, const struct FileEntry *fe, enum img_type type, const struct files_blob *b,
+		   struct cr_err *e);
 
 /*
  * Names that exist for a moment (a deleted file that gets its old name back until it is open) are written down in the

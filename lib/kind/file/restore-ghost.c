@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@
 #include "fdinfo.pb-c.h"
 #include "ghost-file.pb-c.h"
 #include "kind/file/restore-internal.h"
+#include "kind/restore-check.h"
 #include "regfile.pb-c.h"
 #include "remap-file-path.pb-c.h"
 
@@ -75,7 +77,7 @@ int files_remap_load(struct rst *r, struct cr_err *e)
 	if (!p->remaps)
 		return cr_err_nomem(e);
 	for (i = 0; i < n; i++) {
-		ret = load_remap(r, v[i], &p->remaps[i], e);
+		ret = rst_found(r, load_remap(r, v[i], &p->remaps[i], e), e);
 		if (ret < 0)
 			return ret;
 	}
@@ -344,6 +346,56 @@ static int make_ghost(struct rst *r, const RegFileEntry *reg, uint32_t id, struc
 	img_close(&rd);
 	arena_free(&a);
 	return ret;
+}
+
+/* Does the file system have room for the contents, and does the directory take a name? */
+static int check_dir(const struct ghost_name *n, uint64_t size, struct cr_err *e)
+{
+	struct statvfs fs;
+	struct stat st;
+
+	if (stat(n->dir, &st) < 0)
+		return no_ghost(n, errno, e);
+	if (!S_ISDIR(st.st_mode))
+		return no_ghost(n, ENOTDIR, e);
+	if (faccessat(AT_FDCWD, n->dir, W_OK | X_OK, AT_EACCESS) < 0)
+		return no_ghost(n, errno, e);
+	if (statvfs(n->dir, &fs) < 0 || size <= (uint64_t)fs.f_bavail * fs.f_frsize)
+		return 0;
+	cr_err_set(e, CR_E_LIMIT, ENOSPC, n->dir, "the deleted file %s takes %llu kB, %llu kB are free there", n->path,
+		   (unsigned long long)size / 1024, (unsigned long long)fs.f_bavail * fs.f_frsize / 1024);
+	cr_err_remedy(e, "free space on that file system");
+	return -ENOSPC;
+}
+
+static int check_ghost(struct rst *r, const RegFileEntry *reg, uint32_t id, struct cr_err *e)
+{
+	struct arena a = { 0 };
+	struct ghost_name *n = arena_alloc(&a, sizeof(*n));
+	GhostFileEntry *g = NULL;
+	int ret = n ? split_name(reg, id, n, e) : cr_err_nomem(e);
+
+	if (!ret)
+		ret = img_read_one(r->img, IMG_GHOST_FILE, id, &a, &g, e);
+	if (!ret)
+		ret = check_dir(n, g->has_size ? g->size : 0, e);
+	if (!ret && faccessat(AT_FDCWD, ".", W_OK, AT_EACCESS) < 0) /* the journal */
+		ret = cr_err_write(e, errno, "work directory", "cannot be written");
+	arena_free(&a);
+	return ret;
+}
+
+int files_remap_check(struct rst *r, const struct RegFileEntry *reg, const struct file_remap *m, struct cr_err *e)
+{
+	const FileEntry *link;
+
+	if (m->type == REMAP_TYPE__GHOST)
+		return check_ghost(r, reg, m->remap_id, e);
+	link = files_by_id(r, m->remap_id, FD_TYPES__REG);
+	if (link && access(link->reg->name, F_OK) < 0)
+		return cr_err_set(e, CR_E_FILE_MISSING, errno, link->reg->name, "is the only name of the deleted %s",
+				  reg->name);
+	return 0;
 }
 
 /* Deleted files are made once, however many descriptions there are of them. */

@@ -88,10 +88,15 @@ struct file_desc *files_desc(const struct rst *r, const struct FileEntry *fe);
 /* Number of the row with @fd, or of the next one. */
 size_t files_row(const struct file_table *t, int fd);
 
+/* restore-table.c: let the calling process have the numbers of @t. */
+int files_raise_limit(const struct file_table *t, struct cr_err *e);
+
 /* restore-ghost.c */
 int files_remap_load(struct rst *r, struct cr_err *e);
 int files_remap_prepare(struct rst *r, struct cr_err *e);
 int files_remap_last(struct rst *r, struct cr_err *e);
+/* --check-only: could prepare() make it? */
+int files_remap_check(struct rst *r, const struct RegFileEntry *reg, const struct file_remap *m, struct cr_err *e);
 const struct file_remap *files_remap_of(const struct rst *r, uint32_t reg_id);
 
 /* restore-late.c */

@@ -194,3 +194,34 @@ int files_open_path(struct rst *r, const struct RegFileEntry *reg, int flags, st
 	}
 	return fd;
 }
+
+/* By a descriptor that opens nothing: a device or a FIFO may do something when it is opened. */
+int files_check_path(struct rst *r, const struct RegFileEntry *reg, int flags, struct cr_err *e)
+{
+	const struct file_remap *m = files_remap_of(r, reg->id);
+	bool fixed = flags >= 0 || (reg->flags & O_ACCMODE) == O_RDONLY;
+	_cleanup_close_ int fd = -1;
+	char self[32];
+	int mode, ret;
+
+	if (m)
+		return files_remap_check(r, reg, m, e);
+	if (flags < 0)
+		flags = (int)reg->flags;
+	fd = open_name(reg, O_PATH | (flags & O_DIRECTORY), e);
+	if (fd < 0)
+		return fd;
+	ret = verify(r, reg, fd, flags, false, fixed, e);
+	if (ret < 0 || flags & O_PATH)
+		return ret;
+	mode = (flags & O_ACCMODE) == O_RDONLY ? R_OK : (flags & O_ACCMODE) == O_WRONLY ? W_OK : R_OK | W_OK;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return faccessat(AT_FDCWD, self, mode, AT_EACCESS) < 0 ? open_error(reg, errno, e) : 0;
+}
+
+int files_check_id(struct rst *r, uint32_t id, int flags, struct cr_err *e)
+{
+	const struct FileEntry *fe = files_by_id(r, id, FD_TYPES__REG);
+
+	return fe ? files_check_path(r, fe->reg, flags, e) : 0;
+}

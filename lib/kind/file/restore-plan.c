@@ -19,6 +19,7 @@
 
 #include "fdinfo.pb-c.h"
 #include "kind/file/restore-internal.h"
+#include "kind/restore-check.h"
 
 static uint64_t mix(uint64_t v)
 {
@@ -285,15 +286,40 @@ static int check_descs(struct rst *r, struct cr_err *e)
 	for (i = 0; i < p->nr_descs; i++) {
 		struct file_desc *d = &p->descs[i];
 
+		rst_area(r, d->ops && d->ops->area ? d->ops->area : "files", 1);
 		if (!d->ops)
-			return cr_err_set(e, CR_E_FD_KIND, 0, "files.img",
-					  "id %u is of type %s, which is not supported yet at restore", d->fe->id,
-					  type_name(d->fe->type));
-		ret = d->ops->check ? d->ops->check(r, d->fe, e) : 0;
+			ret = cr_err_set(e, CR_E_FD_KIND, 0, "files.img",
+					 "id %u is of type %s, which is not supported yet at restore", d->fe->id,
+					 type_name(d->fe->type));
+		else
+			ret = d->ops->check ? d->ops->check(r, d->fe, e) : 0;
+		if (ret < 0)
+			d->ops = NULL; /* --check-only goes on */
+		ret = rst_found(r, ret, e);
 		if (ret < 0)
 			return ret;
 	}
 	return 0;
+}
+
+/* --check-only: of what some table holds, and is not refused. */
+static int precheck(struct rst *r, struct cr_err *e)
+{
+	struct files_plan *p = r->files;
+	int ret = 0;
+
+	for (size_t i = 0; i < p->nr_descs && !ret; i++) {
+		const struct file_desc *d = &p->descs[i];
+
+		if (d->owner == FILES_NONE || !d->ops || !d->ops->precheck)
+			continue;
+		rst_area(r, d->ops->area ? d->ops->area : "files", 0);
+		ret = rst_found(r, d->ops->precheck(r, d->fe, e), e);
+	}
+	rst_area(r, "limits", p->nr_tables);
+	for (size_t i = 0; i < p->nr_tables && !ret; i++)
+		ret = rst_found(r, files_raise_limit(&p->tables[i], e), e);
+	return ret;
 }
 
 /* ---- fdinfo-N.img ---- */
@@ -494,8 +520,9 @@ int files_plan_load(struct rst *r, const uint32_t *files_ids, size_t n, struct f
 	if (!p->tables)
 		return cr_err_nomem(e);
 	ret = load_descs(r, e);
+	rst_area(r, "files", 0);
 	if (!ret)
-		ret = refuse_locks(r, e);
+		ret = rst_found(r, refuse_locks(r, e), e);
 	if (!ret)
 		ret = files_remap_load(r, e);
 	if (!ret)
@@ -509,7 +536,9 @@ int files_plan_load(struct rst *r, const uint32_t *files_ids, size_t n, struct f
 		ret = choose_owners(p, e);
 	if (!ret)
 		ret = make_slots(p, e);
-	if (!ret && !(r->opts && r->opts->plan))
+	if (!ret && r->check)
+		ret = precheck(r, e);
+	else if (!ret && !(r->opts && r->opts->plan))
 		ret = prepare(r, e);
 	free(p->keys);
 	p->keys = NULL;

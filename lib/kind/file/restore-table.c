@@ -226,7 +226,7 @@ int files_from_main(struct rst *r, int fd, struct cr_err *e)
 
 /* ---- the table ---- */
 
-static int raise_limit(const struct file_table *t, struct cr_err *e)
+int files_raise_limit(const struct file_table *t, struct cr_err *e)
 {
 	int top = t->n ? t->rows[t->n - 1].fd : 0;
 	struct rlimit lim;
@@ -390,7 +390,7 @@ int files_restore(struct rst *r, uint32_t files_id, int *const *keep, size_t nr_
 		p->descs[t->rows[i].desc].here_table = FILES_NONE;
 		enter(p, &p->descs[t->rows[i].desc], i);
 	}
-	ret = raise_limit(t, e);
+	ret = files_raise_limit(t, e);
 	if (!ret)
 		ret = clear_table(r, t, keep, nr_keep, e);
 	if (!ret)

@@ -244,6 +244,19 @@ int files_fill_pipe(struct rst *r, const struct FileEntry *fe, int fd, enum img_
 	return 0;
 }
 
+int files_try_pipe(struct rst *r, const struct FileEntry *fe, enum img_type type, const struct files_blob *b,
+		   struct cr_err *e)
+{
+	int ends[2], ret;
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return files_failed(r, fe, errno, "pipe2", e);
+	ret = files_fill_pipe(r, fe, ends[1], type, b, e);
+	close(ends[0]);
+	close(ends[1]);
+	return ret;
+}
+
 /* ---- options of sockets ---- */
 
 int files_sockopt(int fd, int level, int name, int value)

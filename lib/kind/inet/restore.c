@@ -242,6 +242,25 @@ static int open_inet(struct rst *r, const struct FileEntry *fe, struct cr_err *e
 	return ret < 0 ? ret : TAKE_FD(fd);
 }
 
+/* The address is bound for a moment, but no connection is ever accepted there, and no packet leaves. */
+static int precheck(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
+{
+	const InetSkEntry *s = fe->isk;
+	_cleanup_close_ int fd = socket(s->family, s->type | SOCK_CLOEXEC, s->proto);
+	char what[FILES_WHAT];
+	int ret;
+
+	if (fd < 0)
+		return files_failed(r, fe, errno, "socket", e);
+	address_text(s, s->src_addr, s->src_port, what);
+	ret = before_bind(s, fd, what, e);
+	if (!ret)
+		ret = bind_it(s, fd, e);
+	if (!ret && s->state == ST_ESTABLISHED)
+		ret = connect_it(s, fd, e);
+	return ret;
+}
+
 static int shut(struct rst *r, const struct FileEntry *fe, int fd, struct cr_err *e)
 {
 	const InetSkEntry *s = fe->isk;
@@ -257,4 +276,6 @@ const struct fd_rst_ops inet_rst_ops = {
 	.check = check,
 	.open = open_inet,
 	.late = shut,
+	.precheck = precheck,
+	.area = "addresses",
 };

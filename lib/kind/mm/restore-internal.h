@@ -8,6 +8,8 @@
 /* No mapping of the task's own: the kernel makes it, or it is a pseudo entry. */
 bool mm_is_special(const VmaEntry *v);
 bool mm_is_private(const VmaEntry *v);
+/* How the file of a mapping is opened for it. */
+int mm_open_flags(const VmaEntry *v);
 /* The mapping of @mm that holds @addr, looking from *@hint on (addresses come in order); -1: none. */
 long mm_find(const MmEntry *mm, size_t *hint, uint64_t addr);
 /* Fill @s->mm from pagemap-PID.img and pages-N.img. */

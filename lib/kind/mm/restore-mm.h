@@ -49,6 +49,12 @@ int mm_segs_make(struct rst *r, struct mm_segs *s, uint64_t *ret_pages, struct c
 /* Can it be restored here? Pure but for e. @who: "task 12 (bash)" */
 int mm_check(const struct MmEntry *mm, const struct mm_vdso *own, bool allow_uprobes, const char *who,
 	     struct cr_err *e);
+/*
+ * --check-only: the files that are mapped, as id << 32 | open flags.
+ * @v: room for as many as there are mappings
+ * Return: how many
+ */
+size_t mm_file_keys(const struct MmEntry *mm, uint64_t *v);
 /* Does a child profit from being forked when the parent's memory is filled? */
 bool mm_shares(const struct MmEntry *parent, const struct MmEntry *child);
 

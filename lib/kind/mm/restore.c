@@ -241,16 +241,21 @@ struct last_file {
 	int flags;
 };
 
-static int vma_fd(struct rst *r, const VmaEntry *v, const struct mm_segs *segs, struct last_file *last,
-		  struct cr_err *e)
+int mm_open_flags(const VmaEntry *v)
 {
 	int flags = v->has_fdflags					 ? (int)v->fdflags & O_ACCMODE
 		    : v->status & MM_FILE_SHARED && v->prot & PROT_WRITE ? O_RDWR
 									 : O_RDONLY;
+
+	return flags == O_WRONLY ? O_RDWR : flags;
+}
+
+static int vma_fd(struct rst *r, const VmaEntry *v, const struct mm_segs *segs, struct last_file *last,
+		  struct cr_err *e)
+{
+	int flags = mm_open_flags(v);
 	bool anon = v->status & MM_ANON_SHARED;
 
-	if (flags == O_WRONLY)
-		flags = O_RDWR;
 	if (anon || v->status & MM_MEMFD)
 		for (size_t i = 0; i < segs->n; i++)
 			if (segs->v[i].id == v->shmid && segs->v[i].anon == anon)

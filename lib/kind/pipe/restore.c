@@ -104,9 +104,18 @@ static int open_pipe(struct rst *r, const struct FileEntry *fe, struct cr_err *e
 	return take_end(r, fe, ends, taken, e);
 }
 
+static int precheck(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
+{
+	const struct pipe_data *d = *files_kind_data(r, FD_TYPES__PIPE);
+	const struct files_blob *b = files_find_blob(d->v, d->n, fe->pipe->pipe_id);
+
+	return b ? files_try_pipe(r, fe, IMG_PIPES_DATA, b, e) : 0;
+}
+
 const struct fd_rst_ops pipe_rst_ops = {
 	.name = "pipe",
 	.type = FD_TYPES__PIPE,
 	.check = check,
 	.open = open_pipe,
+	.precheck = precheck,
 };

@@ -48,10 +48,16 @@ static int open_reg(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
 	return fd;
 }
 
+static int precheck(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
+{
+	return files_check_path(r, fe->reg, -1, e);
+}
+
 const struct fd_rst_ops reg_rst_ops = {
 	.name = "file",
 	.type = FD_TYPES__REG,
 	.check = check,
 	.open = open_reg,
 	.open_as = open_as,
+	.precheck = precheck,
 };

@@ -18,6 +18,7 @@
 
 #include "base/fd.h"
 #include "core.pb-c.h"
+#include "kind/restore-check.h"
 #include "kind/restore-task.h"
 
 static const char *const limit_names[RST_RLIMITS] = {
@@ -125,25 +126,29 @@ int rst_own_load(struct rst_own *own, struct arena *a, struct cr_err *e)
 	return 0;
 }
 
-int task_check(const struct rst_own *own, const TaskCoreEntry *tc, const char *who, struct cr_err *e)
+static int limit_check(const struct rst_own *own, const RlimitEntry *l, size_t i, const char *who, struct cr_err *e)
+{
+	if (l->max <= own->rlim[i].rlim_max)
+		return 0;
+	cr_err_set(e, CR_E_LIMIT, 0, who, "its hard limit of %s is %lld, ours %lld, and it cannot be raised",
+		   limit_names[i], (long long)l->max, (long long)own->rlim[i].rlim_max);
+	cr_err_remedy(e, "raise the hard limit of the shell, or run with CAP_SYS_RESOURCE");
+	return -EPERM;
+}
+
+int task_check(struct rst *r, const struct rst_own *own, const TaskCoreEntry *tc, const char *who, struct cr_err *e)
 {
 	size_t n = tc->rlimits ? tc->rlimits->n_rlimits : 0;
 	bool may_raise = own->creds.eff >> CAP_SYS_RESOURCE & 1;
+	int err = 0;
 
 	if (n > RST_RLIMITS)
 		return cr_err_set(e, CR_E_IMG_UNKNOWN, 0, who, "it has %zu resource limits, this kernel %d", n,
 				  RST_RLIMITS);
-	for (size_t i = 0; i < n; i++) {
-		const RlimitEntry *l = tc->rlimits->rlimits[i];
-
-		if (l->max > own->rlim[i].rlim_max && !may_raise) {
-			cr_err_set(e, CR_E_LIMIT, 0, who,
-				   "its hard limit of %s is %lld, ours %lld, and it cannot be raised", limit_names[i],
-				   (long long)l->max, (long long)own->rlim[i].rlim_max);
-			cr_err_remedy(e, "raise the hard limit of the shell, or run with CAP_SYS_RESOURCE");
-			return -EPERM;
-		}
-	}
+	for (size_t i = 0; !err && !may_raise && i < n; i++)
+		err = rst_found(r, limit_check(own, tc->rlimits->rlimits[i], i, who, e), e);
+	if (err)
+		return err;
 	if (tc->has_oom_score_adj && tc->oom_score_adj < own->oom_score_adj && !may_raise) {
 		cr_err_set(e, CR_E_LIMIT, 0, who, "its oom_score_adj is %d, ours %d, and it cannot be lowered",
 			   tc->oom_score_adj, own->oom_score_adj);

@@ -111,6 +111,18 @@ static int prepare(struct rst *r, struct cr_err *e)
 	return t->fd < 0 ? t->fd : 0;
 }
 
+static int precheck(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
+{
+	const struct terminals *t = *files_kind_data(r, FD_TYPES__TTY);
+	int fd = t->need ? find_terminal(e) : 0;
+
+	if (fd < 0)
+		return fd;
+	if (t->need)
+		close(fd);
+	return 0;
+}
+
 static int open_tty(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
 {
 	const struct terminals *t = *files_kind_data(r, FD_TYPES__TTY);
@@ -157,4 +169,6 @@ const struct fd_rst_ops tty_rst_ops = {
 	.open = open_tty,
 	.late = set_foreground,
 	.prepare = prepare,
+	.precheck = precheck,
+	.area = "terminals",
 };

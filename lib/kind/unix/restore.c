@@ -137,10 +137,14 @@ static int taken(const UnixSkEntry *s, const char *why, struct cr_err *e)
 	return cr_err_set(e, CR_E_ADDRESS_TAKEN, EADDRINUSE, name_text(s, what), "%s", why);
 }
 
-/* @ours: a socket of this group has the name already, and this one is to have it as well. */
-static int clear_path(const UnixSkEntry *s, const struct sockaddr_un *a, socklen_t len, bool ours, struct cr_err *e)
+/*
+ * May a socket be bound at its path?
+ * @ours: a socket of this group has the name already, and this one is to have it as well
+ * Return: 0 there is no such name, 1 a dead one stands there, -errno with @e: another has it
+ */
+static int look_at_path(const UnixSkEntry *s, const struct sockaddr_un *a, socklen_t len, bool ours, struct cr_err *e)
 {
-	char path[sizeof(a->sun_path) + 1] = "", what[FILES_WHAT];
+	char path[sizeof(a->sun_path) + 1] = "";
 	struct stat st;
 
 	memcpy(path, a->sun_path, s->name.len);
@@ -150,6 +154,17 @@ static int clear_path(const UnixSkEntry *s, const struct sockaddr_un *a, socklen
 		return taken(s, "another file has its name now", e);
 	if (!ours && alive(a, len, s->type))
 		return taken(s, "a process outside of the tree has bound it", e);
+	return 1;
+}
+
+static int clear_path(const UnixSkEntry *s, const struct sockaddr_un *a, socklen_t len, bool ours, struct cr_err *e)
+{
+	char path[sizeof(a->sun_path) + 1] = "", what[FILES_WHAT];
+	int there = look_at_path(s, a, len, ours, e);
+
+	memcpy(path, a->sun_path, s->name.len);
+	if (there <= 0)
+		return there;
 	return unlink(path) < 0
 		       ? cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "the old file cannot be removed")
 		       : 0;
@@ -509,10 +524,55 @@ static int open_unix(struct rst *r, const struct FileEntry *fe, struct cr_err *e
 	return ret < 0 ? ret : fd;
 }
 
+/* A path: nothing is removed or made. An abstract name is bound for a moment; it goes with the socket. */
+static int check_name(const UnixSkEntry *s, int fd, bool ours, struct cr_err *e)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1] = "", what[FILES_WHAT], *slash;
+	struct sockaddr_un a;
+	socklen_t len = address(s, &a);
+	int ret;
+
+	if (!is_path(s)) {
+		if (bind(fd, (struct sockaddr *)&a, len) == 0)
+			return 0;
+		return errno == EADDRINUSE ? taken(s, "the name is in use", e)
+					   : cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "bind failed");
+	}
+	ret = look_at_path(s, &a, len, ours, e);
+	if (ret < 0)
+		return ret;
+	memcpy(path, s->name.data, s->name.len);
+	slash = strrchr(path, '/');
+	if (slash)
+		slash[slash == path] = 0;
+	if (faccessat(AT_FDCWD, slash ? path : ".", W_OK | X_OK, AT_EACCESS) == 0)
+		return 0;
+	if (errno == ENOENT || errno == ENOTDIR)
+		return cr_err_set(e, CR_E_FILE_MISSING, errno, name_text(s, what), "its directory is not there");
+	return cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "its directory cannot be written");
+}
+
+static int precheck(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
+{
+	const UnixSkEntry *s = fe->usk;
+	_cleanup_close_ int fd = -1;
+
+	if (s->peer && !unix_peer(r, fe))
+		return files_refuse(r, fe, CR_E_SOCKET_PEER, e, "its peer (inode %u) is not in the images", s->peer);
+	if (!s->name.len)
+		return 0;
+	fd = socket(AF_UNIX, s->type | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return files_failed(r, fe, errno, "socket", e);
+	return in_name_dir(s, fd, false, check_name, e);
+}
+
 const struct fd_rst_ops unix_rst_ops = {
 	.name = "unix socket",
 	.type = FD_TYPES__UNIXSK,
 	.check = check,
 	.open = open_unix,
 	.late = unix_late,
+	.precheck = precheck,
+	.area = "unix names",
 };
