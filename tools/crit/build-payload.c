@@ -135,8 +135,10 @@ static int put_msgs(struct builder *b, const struct where *up, const struct json
 
 	if (v->kind != JSON_LIST)
 		return build_bad(b, up, v, e, "is %s, not a list", json_kind_name(v->kind));
-	for (const struct json *m = v->child; m && !ret; m = m->next->next, w.index += 2, count++)
+	for (const struct json *m = v->child; m && !ret; w.index += 2, count++) {
 		ret = put_one_msg(b, &w, m, ob, e);
+		m = ret ? NULL : m->next->next;
+	}
 	if (!ret && count != p->messages && !b->lenient)
 		ret = build_bad(b, up, v, e, "has %" PRIu64 " messages, but qnum is %" PRIu64, count, p->messages);
 	return ret;

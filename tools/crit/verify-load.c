@@ -47,7 +47,7 @@ size_t v_images(const struct verify *v, enum img_type type, const struct vimage 
 		else
 			high = mid;
 	}
-	*ret = v->images + low;
+	*ret = low < v->n_images ? v->images + low : NULL;
 	while (low + n < v->n_images && v->images[low + n].type == type)
 		n++;
 	return n;
@@ -58,7 +58,7 @@ struct walk v_walk(const struct verify *v, enum img_type type)
 	struct walk w = { .entry = -1 };
 	size_t n = v_images(v, type, &w.image);
 
-	w.end = w.image + n;
+	w.end = n ? w.image + n : w.image;
 	return w;
 }
 
