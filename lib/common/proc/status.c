@@ -215,7 +215,7 @@ static bool line(const char *key, size_t n, struct span v, struct proc_status *s
 int proc_status_parse(const char *text, size_t len, struct proc_status *ret)
 {
 	const char *end = text + len;
-	struct proc_status s = { 0 };
+	struct proc_status s = { .groups = text };
 
 	for (const char *p = text; p < end;) {
 		const char *nl = memchr(p, '\n', end - p);
