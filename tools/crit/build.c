@@ -337,7 +337,7 @@ static bool member_number(const struct json *object, const char *key, uint64_t *
 
 static bool right_length(uint64_t type, const uint8_t *data, size_t len)
 {
-	struct wire w = { data, data + len };
+	struct wire w = { data, len ? data + len : data };
 	uint64_t v;
 
 	switch (type) {

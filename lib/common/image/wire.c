@@ -113,7 +113,7 @@ uint64_t wire_number(const ProtobufCMessageDescriptor *d, const uint8_t *data, s
 		     uint64_t missing)
 {
 	const ProtobufCFieldDescriptor *fd = protobuf_c_message_descriptor_get_field_by_name(d, name);
-	struct wire w = { data, data + len };
+	struct wire w = { data, len ? data + len : data };
 	struct wire_field f;
 
 	while (fd && wire_next(&w, &f) > 0)
@@ -132,7 +132,7 @@ static bool has_messages(const ProtobufCMessageDescriptor *d)
 
 static bool depth_ok(const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len, int depth)
 {
-	struct wire w = { data, data + len };
+	struct wire w = { data, len ? data + len : data };
 	struct wire_field f;
 	int got;
 
