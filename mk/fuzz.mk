@@ -7,7 +7,7 @@ T ?=
 # Tools whose objects are linked (without main), archives, functions that the program replaces.
 FUZZ_image_TOOLS := crit
 FUZZ_image_LIBS := image pb base
-FUZZ_manifest_LIBS := kind-restore kind-image image proc base pb
+FUZZ_manifest_LIBS := kind-restore kind-image blob trace image proc base pb
 FUZZ_options_LIBS := base
 FUZZ_options_WRAP := close read_file_at
 FUZZ_json_TOOLS := crit
@@ -23,14 +23,15 @@ FUZZ_plan_TOOLS := crit criu-restore
 FUZZ_plan_LIBS := kind-restore kind-image blob trace image proc base pb
 FUZZ_plan_OBJS := $(criu-restore_OBJS)
 
-FUZZ_LDLIBS := -Wl,--no-warnings -l:libprotobuf-c.a -l:libjansson.a -l:libyajl_s.a -l:libnl-3.a -l:libz.a
+FUZZ_LDLIBS := -l:libprotobuf-c.a -l:libjansson.a -l:libyajl_s.a -l:libnl-3.a -l:libz.a
 # Set by `make fuzz` to libFuzzer's main(); ours otherwise.
 FUZZ_ENGINE ?=
 FUZZ_MAIN := $(if $(FUZZ_ENGINE),,$O/test/fuzz/replay.o)
 
-# A tool as one object. Names that two tools have are made their own.
+# A tool as one object. crit and criu-restore share a name, and one program has both.
 $O/fuzz/tool-%.o:
-	$(Q)mkdir -p $(@D) && ld -r -o $@ $^ && $(OBJCOPY) --redefine-sym verify_files=$(subst -,_,$*)_verify_files $@
+	$(Q)mkdir -p $(@D) && ld -r -o $@ $^ $(FUZZ_RENAME)
+$O/fuzz/tool-crit.o: FUZZ_RENAME = && $(OBJCOPY) --redefine-sym verify_files=crit_verify_files $@
 $(foreach t,crit criu-freeze criu-restore,$(eval $O/fuzz/tool-$t.o: $(call objs,$(filter-out %/main.c,$(wildcard tools/$t/*.c)))))
 $O/test/fuzz/%.o: CPPFLAGS += -Itest/fuzz -Itools/crit -Itools/criu-freeze -Itools/criu-restore
 define fuzz_program

@@ -10,7 +10,7 @@
 
 #include "core.pb-c.h"
 #include "image/image.h"
-#include "kind/file/restore-file.h"
+#include "kind/file/restore-internal.h"
 #include "restore.h"
 #include "show.h"
 /* criu-restore has one, too: mk/fuzz.mk. */
@@ -78,6 +78,18 @@ static void verify(void)
 	findings_free(&found);
 }
 
+/* What lives as long as criu-restore. */
+static void free_files(struct files_plan *p)
+{
+	if (!p)
+		return;
+	free(p->by_id);
+	free(p->extra);
+	free(p->carry);
+	if (p->slots && p->nr_slots)
+		munmap(p->slots, p->nr_slots * sizeof(*p->slots));
+}
+
 /* What criu-restore --plan does, and the reading of files.img. */
 static void plan(int dir, bool json)
 {
@@ -106,7 +118,9 @@ static void plan(int dir, bool json)
 		for (size_t i = 0; i < x.plan.nr_images; i++)
 			if (x.plan.tasks[i].ids && x.plan.tasks[i].files_first == (int)i)
 				ids[n++] = x.plan.tasks[i].ids->files_id;
+		x.rst.files = NULL;
 		files_plan_load(&x.rst, ids, n, &x.rst.files, &e);
+		free_files(x.rst.files);
 	}
 	arena_free(&x.arena);
 }
