@@ -48,6 +48,7 @@ struct dump {
 	int img;
 	const struct cr_opts *opts;
 	struct hold *hold;
+	bool dry; /* no holder, the tree runs: ask the tasks for nothing, change nothing, copy no contents */
 	struct arena *arena;
 	struct stage_facts *facts;  /* needs, warnings, images written */
 	struct cr_report *refusals; /* a hook adds to it and goes on, so that the user learns all reasons at once */

@@ -14,17 +14,6 @@
 #include "image/manifest.h"
 #include "verbs.h"
 
-enum kind { K_BOOL, K_FLAG, K_STR, K_INT, K_VERBOSE, K_LIST, K_LATER };
-
-static const struct option {
-	const char *name, *help;
-	enum kind kind;
-} options[] = {
-#define OPT(kind_, field, long_name, short_name, arg, who, help_) { long_name, help_, K_##kind_ },
-#include "base/options.def"
-#undef OPT
-};
-
 static const char *const how_names[] = { "none", "words", "message", "phrase", "code" };
 
 static const char *remedy_of(enum cr_code code)
@@ -32,19 +21,6 @@ static const char *remedy_of(enum cr_code code)
 	const struct cr_err e = { .code = code };
 
 	return cr_err_get_remedy(&e);
-}
-
-/* The next option of the list at *@pos, "--a --b". NULL: no more, or it is none. */
-static const struct option *next_option(const char **pos)
-{
-	const char *s = *pos + strspn(*pos, " ");
-	size_t n = strcspn(s, " ");
-
-	*pos = s + n;
-	for (size_t i = 0; n > 2 && i < sizeof(options) / sizeof(options[0]); i++)
-		if (strlen(options[i].name) == n - 2 && !strncmp(options[i].name, s + 2, n - 2))
-			return &options[i];
-	return NULL;
 }
 
 static bool is_later(enum cr_code code, const char **ret_text)
@@ -58,10 +34,10 @@ static bool is_later(enum cr_code code, const char **ret_text)
 static void print_options(enum cr_code code)
 {
 	const char *pos = cr_code_options(code), *head = "  Options:";
-	const struct option *o;
+	struct cr_option o;
 
-	while ((o = next_option(&pos))) {
-		printf("%-14s--%s: %s%s\n", head, o->name, o->help, o->kind == K_LATER ? " (not supported yet)" : "");
+	while (cr_option_next(&pos, &o)) {
+		printf("%-14s--%s: %s%s\n", head, o.name, o.help, o.later ? " (not supported yet)" : "");
 		head = "";
 	}
 }
@@ -93,12 +69,12 @@ static json_t *json_cause(enum cr_code code)
 {
 	json_t *opts = json_array(), *texts = json_array();
 	const char *pos = cr_code_options(code), *s;
-	const struct option *o;
+	struct cr_option o;
 	size_t at = 0;
 
-	while ((o = next_option(&pos)))
-		json_array_append_new(opts, json_pack("{s:s+, s:s, s:b}", "name", "--", o->name, "help", o->help,
-						      "supported", o->kind != K_LATER));
+	while (cr_option_next(&pos, &o))
+		json_array_append_new(opts, json_pack("{s:s+, s:s, s:b}", "name", "--", o.name, "help", o.help,
+						      "supported", !o.later));
 	while ((s = explain_phrase(code, &at)))
 		json_array_append_new(texts, json_string(s));
 	return json_pack("{s:s, s:s, s:s, s:i, s:b, s:o, s:o}", "code", cr_code_name(code), "meaning",
@@ -151,12 +127,12 @@ static void page(void)
 	     "## Causes");
 	for (unsigned c = 1; c < CR_E_COUNT; c++) {
 		const char *pos = cr_code_options((enum cr_code)c), *head = "\nOptions: ", *later;
-		const struct option *o;
+		struct cr_option o;
 
 		printf("\n### %s\n\n%s\n\nWhat to do: %s.\n", cr_code_name((enum cr_code)c),
 		       cr_code_meaning((enum cr_code)c), remedy_of((enum cr_code)c));
-		for (; (o = next_option(&pos)); head = ", ")
-			printf("%s`--%s`%s", head, o->name, o->kind == K_LATER ? " (not supported yet)" : "");
+		for (; cr_option_next(&pos, &o); head = ", ")
+			printf("%s`--%s`%s", head, o.name, o.later ? " (not supported yet)" : "");
 		printf("%s\nExit code: %d.\n", *head == ',' ? ".\n" : "", cr_code_exit((enum cr_code)c));
 		if (is_later((enum cr_code)c, &later))
 			printf("\n%s\n", later);

@@ -22,15 +22,18 @@
 #include "image/manifest.h"
 #include "kind/dump.h"
 #include "kind/file/dump.h"
+#include "dry.h"
 #include "order.h"
 #include "tasks.h"
 #include "watchdog.h"
 
 static const char usage[] =
 	"usage: criu-collect [--wait] [-D DIR] [OPTION]...\n"
+	"       criu-collect --dry-run -t PID [--json] [OPTION]...\n"
 	"\n"
 	"Write what can be seen from outside of a tree that criu-freeze holds: descriptors, files, sockets,\n"
-	"mappings, namespaces, seccomp filters, cgroups. Runs before criu-parasite.";
+	"mappings, namespaces, seccomp filters, cgroups. Runs before criu-parasite.\n"
+	"With --dry-run nothing is stopped and nothing written: what could not be carried is listed.";
 
 /* What the end of the stage has to be told to, from the main thread or from the watchdog's. */
 struct run {
@@ -95,6 +98,15 @@ static void blocked(void *ctx, const struct cr_err *e)
 		log_failure(&late);
 }
 
+static int dry(const struct cr_opts *o, struct cr_err *e)
+{
+	int ret = dry_run(o, e);
+
+	if (ret < 0)
+		log_failure(e);
+	return ret < 0 ? cr_exit_code(o, e) : ret;
+}
+
 int main(int argc, char **argv)
 {
 	struct run r = { .img = -1, .dog = { .step = "tasks", .blocked = blocked } };
@@ -104,6 +116,8 @@ int main(int argc, char **argv)
 	int ret;
 
 	ret = cr_tool_start("criu-collect", usage, W_DUMP, true, argc, argv, &opts, &r.img, &err);
+	if (!ret && opts.dry_run)
+		return dry(&opts, &err);
 	if (!ret)
 		ret = hold_connect(r.img, HOLD_ST_COLLECT, hold_starter(&opts), &r.hold, &err);
 	if (ret)

@@ -29,3 +29,8 @@ const struct dump_hook *const collect_order[] = {
 	&extra_dump,	    /* needs nothing */
 	NULL,
 };
+
+/* seccomp, extra: what they see, the holder or the tasks tell. */
+const struct dump_hook *const dry_order[] = {
+	&ns_dump, &lsm_dump, &cgroup_dump, &ids_dump, &mm_dump, &files_dump, &fs_dump, &files_end_dump, NULL,
+};

@@ -6,5 +6,7 @@ struct dump_hook;
 
 /* Hooks in the order in which they run, NULL-terminated. */
 extern const struct dump_hook *const collect_order[];
+/* Those that --dry-run runs. */
+extern const struct dump_hook *const dry_order[];
 
 #endif

@@ -114,11 +114,12 @@ static int load_thread(struct dump_task *t, const struct hold_task *h, struct cr
 }
 
 /* Leaders come before their threads; all threads of a process stand together. */
-static int load_all(struct dump *d, const struct hold_task *v, size_t n, struct cr_err *e)
+int tasks_open(struct dump *d, const struct hold_task *v, size_t n, struct cr_err *e)
 {
 	struct dump_thread *threads = arena_calloc(d->arena, n, sizeof(*threads));
 	struct dump_task *t = NULL;
 
+	raise_nofile();
 	d->tasks = arena_calloc(d->arena, n, sizeof(*d->tasks));
 	if (!threads || !d->tasks)
 		return cr_err_nomem(e);
@@ -147,11 +148,10 @@ int tasks_load(struct dump *d, struct cr_err *e)
 	_cleanup_free_ struct hold_task *v = NULL;
 	ssize_t n;
 
-	raise_nofile();
 	n = hold_list(d->hold, &v, e);
 	if (n < 0)
 		return (int)n;
-	return load_all(d, v, (size_t)n, e);
+	return tasks_open(d, v, (size_t)n, e);
 }
 
 void tasks_close(struct dump *d)

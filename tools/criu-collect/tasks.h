@@ -11,6 +11,8 @@
  * Return: 0 or -errno with @e (CR_E_TASK_GONE, CR_E_LIMIT).
  */
 int tasks_load(struct dump *d, struct cr_err *e);
+/* The same for a list that somebody else made: leaders before their threads. */
+int tasks_open(struct dump *d, const struct hold_task *v, size_t n, struct cr_err *e);
 void tasks_close(struct dump *d);
 /* Hands what the hooks before it found about threads to criu-parasite, which then works beside us. */
 extern const struct dump_hook threads_hand_over;

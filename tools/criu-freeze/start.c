@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,84 +19,9 @@
 #include "freeze.h"
 #include "kind/cpu/cpu.h"
 #include "image/stage.h"
-#include "proc/stat.h"
-#include "proc/status.h"
+#include "hold/root.h"
 
 enum { DEFAULT_TIMEOUT = 10, DEFAULT_HOLD_TIME = 300 };
-
-static int read_status(pid_t pid, struct proc_status *ret)
-{
-	static char buf[65536];
-	_cleanup_close_ int proc = open_proc_pid(pid);
-
-	return proc < 0 ? proc : proc_status_read(proc, "status", buf, sizeof(buf), ret);
-}
-
-static int check_self(pid_t root, struct cr_err *e)
-{
-	for (pid_t pid = getpid(); pid > 0;) {
-		_cleanup_close_ int proc = open_proc_pid(pid);
-		struct proc_stat st;
-
-		if (pid == root)
-			return cr_err_set(e, CR_E_SELF_IN_TREE, 0, "criu-freeze",
-					  "it runs inside of the tree of task %d", root);
-		if (proc < 0 || proc_stat_read(proc, "stat", &st))
-			break;
-		pid = st.ppid;
-	}
-	return 0;
-}
-
-/* The system's text would say the same once more. */
-static int no_process(struct cr_err *e, const char *object)
-{
-	cr_err_set(e, CR_E_NO_TASK, 0, object, "there is no such process");
-	return -ESRCH;
-}
-
-static int check_root(const struct cr_opts *o, struct cr_err *e)
-{
-	_cleanup_close_ int pidfd = -1, proc = -1;
-	struct proc_status status;
-	struct proc_stat st;
-	char object[96];
-	pid_t pid = o->tree;
-	int err;
-
-	snprintf(object, sizeof(object), "task %d", pid);
-	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (pidfd < 0 && (errno == ESRCH || read_status(pid, &status)))
-		return no_process(e, object);
-	if (pidfd < 0) {
-		cr_err_set(e, CR_E_THREAD_PID, 0, object, "it is a thread of process %d", status.tgid);
-		cr_err_remedy(e, "name the process: -t %d", status.tgid);
-		return -ESRCH;
-	}
-	proc = open_proc_pid(pid);
-	err = proc < 0 ? proc : proc_stat_read(proc, "stat", &st);
-	if (err)
-		return no_process(e, object);
-	snprintf(object, sizeof(object), "task %d (%.15s)", pid, st.comm);
-	if (st.flags & PROC_PF_KTHREAD)
-		return cr_err_set(e, CR_E_KERNEL_THREAD, 0, object, "it is a kernel thread");
-	if (st.state == 'Z' && st.num_threads > 1)
-		return cr_err_set(e, CR_E_THREAD_LEADER_DEAD, 0, object, "it has exited, but threads of it live on");
-	if (st.state == 'Z' || st.state == 'X')
-		return cr_err_set(e, CR_E_TASK_ENDED, 0, object, "it has exited and waits for its parent");
-	err = check_self(pid, e);
-	if (err)
-		return err;
-	if (st.session != pid && !o->shell_job) {
-		/* CRIU's words: people look for them. */
-		cr_err_set(e, CR_E_SESSION_OUTSIDE, 0, object, "it is not a session leader (its session is %d)",
-			   st.session);
-		cr_err_remedy(e, "consider using --shell-job, or start the program with setsid");
-		return -EINVAL;
-	}
-	log_info("Dumping processes (pid: %d comm: %s)", pid, st.comm);
-	return 0;
-}
 
 static int parse_expect(const char *list, uint32_t *ret, struct cr_err *e)
 {
@@ -238,13 +162,18 @@ int freeze_start(const struct cr_opts *o, int img, struct cr_err *e)
 
 	if (o->tree <= 0)
 		return cr_err_set(e, CR_E_USAGE, 0, "criu-freeze", "-t PID is missing");
+	if (o->dry_run) {
+		cr_err_set(e, CR_E_USAGE, 0, "--dry-run", "it is for criu-collect, before anything is stopped");
+		cr_err_remedy(e, "run criu-collect --dry-run -t %d", o->tree);
+		return -EINVAL;
+	}
 	err = cpu_cap_parse(o->cpu_cap, &caps, e);
 	if (err)
 		return err;
 	err = dir_check(o, img, &old, e);
 	if (err)
 		return err;
-	root = check_root(o, e);
+	root = root_check(o->tree, o->shell_job, e);
 	if (root && old) { /* the checkpoint stays as it is */
 		dir_remove_stage(img);
 		return root;

@@ -175,6 +175,6 @@ int dump_ghost(struct dump *d, const struct fd_look *l, uint32_t id, uint64_t li
 		return cr_err_nomem(e);
 	*g = (struct ghost){ f->ghosts, l->st.st_dev, l->st.st_ino, ++f->nr_ghosts };
 	f->ghosts = g;
-	ret = write_ghost(d, l, g->id, e);
+	ret = d->dry ? 0 : write_ghost(d, l, g->id, e);
 	return ret < 0 ? ret : put_remap(d, id, g->id, e);
 }

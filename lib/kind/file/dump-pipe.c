@@ -49,6 +49,8 @@ int dump_pipe_data(struct dump *d, const struct fd_look *l, enum img_type type, 
 	int copy[2] = { -1, -1 }, size, bytes = 0, ret = 0;
 	struct img_writer *w;
 
+	if (d->dry)
+		return 0;
 	size = fcntl(l->lfd, F_GETPIPE_SZ);
 	if (size < 0)
 		return dump_failed(l, errno, "fcntl(F_GETPIPE_SZ)", e);

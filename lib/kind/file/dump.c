@@ -165,6 +165,8 @@ static int dump_fd(struct dump *d, struct look_slot *s, struct img_writer *w, st
 	bool fresh;
 	int ret;
 
+	if (s->err && d->dry && (s->err == EBADF || s->err == ENOENT))
+		return 0; /* the task, which runs, has closed it */
 	if (s->err)
 		return dump_failed(l, s->err, s->call, e);
 	node = share_find(&d->files->share, share_key(l), l->task->pid, l->fd, &fresh, &ret);

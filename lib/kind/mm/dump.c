@@ -222,7 +222,7 @@ static int read_vmas(struct mm_run *r, struct cr_err *e)
 
 	if (fd < 0)
 		return cr_err_set(e, CR_E_SYSTEM, errno, r->task->label, "smaps cannot be opened");
-	ours = hold_ours(r->d->hold, r->task->pid, r->ours, OURS_MAX, e);
+	ours = r->d->dry ? 0 : hold_ours(r->d->hold, r->task->pid, r->ours, OURS_MAX, e);
 	if (ours < 0)
 		return (int)ours;
 	r->nr_ours = (size_t)ours;
@@ -371,7 +371,7 @@ static int dump_task(struct mm_run *r, struct cr_err *e)
 		ret = read_addresses(r, &mm, e);
 	if (!ret)
 		ret = read_auxv(r, &mm, e);
-	if (!ret)
+	if (!ret && !r->d->dry)
 		ret = take_answers(r, &mm, e);
 	/* An image with holes in it would only mislead. */
 	if (ret || r->d->refusals->n != refusals)
@@ -402,7 +402,7 @@ static int run(struct dump *d, struct cr_err *e)
 
 	r.maps = malloc(sizeof(*r.maps));
 	ret = r.maps ? find_shm_device(&r, e) : cr_err_nomem(e);
-	if (!ret)
+	if (!ret && !d->dry)
 		ret = ask_tasks(&r, e);
 	for (size_t i = 0; !ret && i < d->nr_tasks; i++) {
 		if (d->tasks[i].proc < 0)

@@ -351,8 +351,8 @@ static int read_queue(struct queue *q, const struct diag_unix *s, struct cr_err 
 	n = peek(q, stream ? 0 : MSG_TRUNC, e);
 	if (n == -EAGAIN || (n == 0 && s->type == SOCK_SEQPACKET && !bytes))
 		return 0;
-	if (n < 0)
-		return n;
+	if (n < 0 || q->d->dry)
+		return n < 0 ? n : 0;
 	/* The queue of a stream comes in one piece, unless SO_PASSCRED keeps apart who wrote what. */
 	if (stream && n == bytes)
 		return put_message(q, n, e);
