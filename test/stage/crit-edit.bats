@@ -180,6 +180,10 @@ refuse()
 	wait_for 5 grep -q ready "$DIR/out.txt"
 	dump
 	name=$("$CRIT" decode -i "$IMG/pstree.img" | jq .entries[0].pid)
+	cp -r "$IMG" "$T/other"
+	"$CRIT" edit "$T/other" --set-root-pid 77777
+	[ "$(jq -c '.tree[0] | [.pid, .threads]' "$T/other/manifest.json")" = '[77777,[77777]]' ]
+	[ "$(jq -c '[.stages[].files[]]' "$T/other/manifest.json" | grep -c -- "-$name.img")" = 0 ]
 	"$CRIT" edit "$IMG/core-$name.img" tc.comm=renamed thread_core.comm=renamed
 	run "$CRIT" verify "$IMG"
 	echo "$output"

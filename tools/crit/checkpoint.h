@@ -7,6 +7,7 @@
 #include "crit.h"
 
 struct PstreeEntry;
+struct UnixSkEntry;
 struct TaskKobjIdsEntry;
 struct CoreEntry;
 struct MmEntry;
@@ -46,6 +47,8 @@ size_t checkpoint_vmas(struct checkpoint *c, uint32_t pid, struct VmaEntry *cons
 
 /* "/bin/sh", "pipe[5]", "unix[7 (8) name]", "EVENTFD.3" */
 const char *checkpoint_file_text(const struct checkpoint *c, uint32_t type, uint32_t id, char *buf, size_t size);
+/* The name a unix socket is bound to, "@name" if abstract, "" if none. @size: at least 16 */
+const char *unix_name_text(const struct UnixSkEntry *sk, char *buf, size_t size);
 /* The name of a task, "?" if unknown. */
 const char *checkpoint_comm(struct checkpoint *c, uint32_t pid);
 /* 0 for the root, 1 for its children ... */

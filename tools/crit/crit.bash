@@ -12,7 +12,7 @@ _crit()
 	*:edit) words='-n --dry-run -d --delete --set-root-pid --set-pid --remap-address --rename-path' ;;
 	*:encode) words='-i --in --input -o --out --output --lenient' ;;
 	*:report) words='-o --out --output' ;;
-	*:show) words='--nopl' ;;
+	*:show) words='--json --nopl' ;;
 	*:verify) words='--json --quiet' ;;
 	3:x) words='ps fds mems rss sk --json' ;;
 	esac

@@ -63,6 +63,20 @@ static void change_pid(struct rule *r, json_t *object, const char *key)
 	r->hits++;
 }
 
+static void change_list(struct rule *r, json_t *pids)
+{
+	const json_t *v;
+	size_t k;
+
+	json_array_foreach(pids, k, v)
+	{
+		if (json_is_integer(v) && json_integer_value(v) == r->old_pid) {
+			json_array_set_new(pids, k, json_integer(r->now_pid));
+			r->hits++;
+		}
+	}
+}
+
 static void change_tree(struct rule *r, json_t *tree)
 {
 	static const char *const keys[] = { "pid", "vpid", "ppid", "pgid", "sid" };
@@ -73,6 +87,7 @@ static void change_tree(struct rule *r, json_t *tree)
 	{
 		for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 			change_pid(r, task, keys[i]);
+		change_list(r, json_object_get(task, "threads"));
 	}
 }
 
@@ -106,6 +121,30 @@ static void change_needs(struct rule *r, json_t *needs)
 
 		if (kind && !strcmp(kind, "file"))
 			change_path(r, need);
+	}
+}
+
+/* What the stages wrote, by the new names. */
+static void change_stages(const struct rule *rules, size_t n, json_t *stages)
+{
+	json_t *stage, *files;
+	const json_t *v;
+	size_t s, k;
+
+	json_array_foreach(stages, s, stage)
+	{
+		files = json_object_get(stage, "files");
+		json_array_foreach(files, k, v)
+		{
+			const char *name = json_string_value(v);
+			char buf[IMG_NAME_MAX];
+			enum img_type type;
+			unsigned long id;
+
+			if (name && img_parse_name(name, &type, &id))
+				json_array_set_new(files, k,
+						   json_string(img_name(type, rules_id(rules, n, type, id), buf)));
+		}
 	}
 }
 
@@ -165,6 +204,7 @@ int rules_manifest(struct rule *rules, size_t n, int from, int to, struct cr_err
 		else if (rules[k].kind == RULE_PATH)
 			change_needs(&rules[k], json_object_get(m, "needs"));
 	}
+	change_stages(rules, n, json_object_get(m, "stages"));
 	ret = change_files(rules, n, to, json_object_get(m, "files"), e);
 	if (!ret)
 		ret = write_manifest(to, m, e);

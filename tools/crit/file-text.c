@@ -14,6 +14,19 @@ static const char *type_name(uint32_t type)
 	return v ? v->name : "?";
 }
 
+const char *unix_name_text(const UnixSkEntry *sk, char *buf, size_t size)
+{
+	const uint8_t *p = sk->name.data;
+	size_t len = sk->name.len, abstract = len && !p[0];
+
+	while (len && !abstract && !p[len - 1]) /* paths end with NUL */
+		len--;
+	if (abstract)
+		*buf = '@';
+	safe_text(p + abstract, len - abstract, buf + abstract, size - abstract);
+	return buf;
+}
+
 const char *checkpoint_file_text(const struct checkpoint *c, uint32_t type, uint32_t id, char *buf, size_t size)
 {
 	const void *entry = checkpoint_file(c, type, id);
@@ -27,13 +40,7 @@ const char *checkpoint_file_text(const struct checkpoint *c, uint32_t type, uint
 	if (entry && type == FD_TYPES__PIPE) {
 		snprintf(buf, size, "pipe[%u]", pipe->pipe_id);
 	} else if (entry && type == FD_TYPES__UNIXSK) {
-		const uint8_t *p = sk->name.data;
-		size_t len = sk->name.len, abstract = len && !p[0];
-
-		while (len && !abstract && !p[len - 1]) /* paths end with NUL */
-			len--;
-		safe_text(p + abstract, len - abstract, name, sizeof(name));
-		snprintf(buf, size, "unix[%u (%u) %s%s]", sk->ino, sk->peer, abstract ? "@" : "", name);
+		snprintf(buf, size, "unix[%u (%u) %s]", sk->ino, sk->peer, unix_name_text(sk, name, sizeof(name)));
 	} else {
 		snprintf(buf, size, "%s.%u", type_name(type), id);
 	}

@@ -19,7 +19,7 @@ static const struct verb {
 	{ "encode", "[-i JSON] [-o IMAGE] [--lenient]", "JSON to image", crit_encode },
 	{ "info", "IMAGE", "type of an image and number of its entries", crit_info },
 	{ "report", "[-o FILE] DIR", "a page about a checkpoint, for a browser", crit_report },
-	{ "show", "[--nopl] IMAGE | DIR", "an image for reading, or an overview of a checkpoint", crit_show },
+	{ "show", "[--nopl] IMAGE | [--json] DIR", "an image for reading, or an overview of a checkpoint", crit_show },
 	{ "verify", "[--json] [--quiet] DIR...", "is a checkpoint well-formed? All findings at once", crit_verify },
 	{ "x", "[--json] DIR ps|fds|mems|rss|sk", "explore a checkpoint", crit_x },
 };

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -56,33 +57,44 @@ static void need(struct collect *n, const char *kind, const char *object, const 
 	all->n++;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
 /* "12 20-29", as many as there is room for */
 static void need_pids(struct collect *n)
 {
-	uint32_t first = 0, last = 0;
-	size_t fill = 0, threads = 0;
+	size_t fill = 0, count = 0, all = 0;
 	char text[2000] = "", detail[64];
+	uint32_t *pids;
 
-	for (size_t i = 0; i <= n->c->n_tasks; i++) {
-		const PstreeEntry *t = i < n->c->n_tasks ? n->c->tasks[i] : NULL;
+	for (size_t i = 0; i < n->c->n_tasks; i++)
+		all += n->c->tasks[i]->n_threads + 1;
+	pids = arena_calloc(&n->c->arena, all, sizeof(*pids));
+	n->nomem = n->nomem || !pids;
+	for (size_t i = 0; pids && i < n->c->n_tasks; i++) {
+		const PstreeEntry *t = n->c->tasks[i];
 
-		for (size_t k = 0; t ? k < t->n_threads || !k : !k; k++) {
-			uint32_t pid = !t ? 0 : k < t->n_threads ? t->threads[k] : t->pid;
-
-			threads += t != NULL;
-			if (pid && pid == last + 1 && first) {
-				last = pid;
-				continue;
-			}
-			if (first && fill + 32 < sizeof(text))
-				fill += snprintf(text + fill, sizeof(text) - fill, first == last ? "%s%u" : "%s%u-%u",
-						 fill ? " " : "", first, last);
-			else if (first && fill + 5 < sizeof(text))
-				fill += snprintf(text + fill, sizeof(text) - fill, " ...");
-			first = last = pid;
-		}
+		if (!t->n_threads)
+			pids[count++] = t->pid;
+		for (size_t k = 0; k < t->n_threads; k++)
+			pids[count++] = t->threads[k];
 	}
-	snprintf(detail, sizeof(detail), "%zu, free in the namespace of the restore", threads);
+	if (count)
+		qsort(pids, count, sizeof(*pids), by_number);
+	for (size_t k = 0, end; k < count && fill < sizeof(text) - 40; k = end) {
+		for (end = k + 1; end < count && pids[end] == pids[end - 1] + 1; end++)
+			;
+		fill += snprintf(text + fill, sizeof(text) - fill, "%s%u", fill ? " " : "", pids[k]);
+		if (end > k + 1)
+			fill += snprintf(text + fill, sizeof(text) - fill, "-%u", pids[end - 1]);
+		if (end < count && fill >= sizeof(text) - 40)
+			snprintf(text + fill, sizeof(text) - fill, " ...");
+	}
+	snprintf(detail, sizeof(detail), count == 1 ? "is free" : "%zu, all are free", count);
 	need(n, "pid", text, detail);
 }
 
@@ -222,9 +234,11 @@ static void need_unix(struct collect *n, const struct file *f)
 
 	if (!sk->name.len && !(sk->uflags & USK_EXTERNAL))
 		return;
-	checkpoint_file_text(n->c, f->type, f->id, text, sizeof(text));
-	need(n, sk->uflags & USK_EXTERNAL ? "external" : "unix name", text,
-	     sk->uflags & USK_EXTERNAL ? "its peer is outside of the checkpoint" : "");
+	if (sk->uflags & USK_EXTERNAL)
+		need(n, "external", checkpoint_file_text(n->c, f->type, f->id, text, sizeof(text)),
+		     "its peer is outside of the checkpoint");
+	else
+		need(n, "unix name", unix_name_text(sk, text, sizeof(text)), "");
 }
 
 static void need_terminals(struct collect *n)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Open files, in the order of files[] of the checkpoint, so that others name them by index:
- *   [type, id, text], of a pipe also its number: both ends have it
+ *   [type, id, text], of a pipe also its number (both ends have it) and which end it is
  * and sockets: {"file": index, ...}.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,8 +27,10 @@ static void put_file(struct report *r, const struct file *f, size_t *budget)
 	jo_unsigned(r->out, f->type);
 	jo_unsigned(r->out, f->id);
 	report_text(r, text);
-	if (f->entry && f->type == FD_TYPES__PIPE)
+	if (f->entry && f->type == FD_TYPES__PIPE) {
 		jo_unsigned(r->out, pipe->pipe_id);
+		jo_unsigned(r->out, pipe->flags & O_ACCMODE);
+	}
 	jo_end(r->out, ']');
 }
 

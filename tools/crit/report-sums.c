@@ -13,24 +13,29 @@
 #include "stats.pb-c.h"
 #include "verify.h"
 
-enum { NEEDS_MOST = 3000, FINDINGS_MOST = 500, WARNINGS_MOST = 1000 };
+enum { FINDINGS_MOST = 500, WARNINGS_MOST = 1000 };
 
-/* A member of the manifest that is text, number or bool, under the same name. */
-static void put_member(struct report *r, const json_t *object, const char *key)
+/* Members of the manifest, under the same names; those of another type are left out. @keys: NULL at the end */
+static void put_strings(struct report *r, const json_t *object, const char *const keys[])
 {
-	const json_t *v = json_object_get(object, key);
+	for (; *keys; keys++) {
+		const char *text = json_string_value(json_object_get(object, *keys));
 
-	if (!v || json_is_array(v) || json_is_object(v))
-		return;
-	jo_key(r->out, key);
-	if (json_is_string(v))
-		report_text(r, json_string_value(v));
-	else if (json_is_integer(v))
-		jo_signed(r->out, json_integer_value(v));
-	else if (json_is_boolean(v))
-		jo_bool(r->out, json_is_true(v));
-	else
-		jo_raw(r->out, "null");
+		if (!text)
+			continue;
+		jo_key(r->out, *keys);
+		report_text(r, text);
+	}
+}
+
+static void put_integers(struct report *r, const json_t *object, const char *const keys[])
+{
+	for (; *keys; keys++) {
+		const json_t *v = json_object_get(object, *keys);
+
+		if (json_is_integer(v) && json_integer_value(v) >= 0)
+			jo_put_number(r->out, *keys, json_integer_value(v));
+	}
 }
 
 static void put_real(struct report *r, const json_t *object, const char *key)
@@ -46,22 +51,24 @@ static void put_real(struct report *r, const json_t *object, const char *key)
 
 static void put_made(struct report *r)
 {
-	static const char *const head[] = { "id", "created", "sealed", "state", "version" }, *const host[] = {
-		"arch", "kernel", "node", "page_size"
-	};
+	static const char *const head[] = { "id", "created", "sealed", "state", "version", NULL },
+				 *const host[] = { "arch", "kernel", "node", NULL },
+				 *const numbers[] = { "page_size", NULL };
 
 	jo_key(r->out, "made");
 	jo_begin(r->out, '{');
-	for (size_t k = 0; k < sizeof(head) / sizeof(head[0]); k++)
-		put_member(r, r->manifest, head[k]);
-	for (size_t k = 0; k < sizeof(host) / sizeof(host[0]); k++)
-		put_member(r, json_object_get(r->manifest, "host"), host[k]);
+	put_strings(r, r->manifest, head);
+	put_strings(r, json_object_get(r->manifest, "host"), host);
+	put_integers(r, json_object_get(r->manifest, "host"), numbers);
 	jo_end(r->out, '}');
 }
 
 static void put_stages(struct report *r)
 {
-	static const char *const members[] = { "name", "version", "state", "bytes", "frozen_us", "freezing_us", "end" };
+	static const char *const texts[] = { "name", "version", "state", "end", NULL }, *const numbers[] = {
+		"bytes",	 "frozen_us",	  "freezing_us",   "memdump_time",
+		"memwrite_time", "pages_scanned", "pages_written", NULL
+	};
 	const json_t *stage, *stages = json_object_get(r->manifest, "stages");
 	size_t k;
 
@@ -72,10 +79,10 @@ static void put_stages(struct report *r)
 		if (k == 64)
 			break;
 		jo_begin(r->out, '{');
-		for (size_t m = 0; m < sizeof(members) / sizeof(members[0]); m++)
-			put_member(r, stage, members[m]);
+		put_strings(r, stage, texts);
+		put_integers(r, stage, numbers);
 		put_real(r, stage, "seconds");
-		jo_put_number(r->out, "files", json_array_size(json_object_get(stage, "files")));
+		jo_put_number(r->out, "nfiles", json_array_size(json_object_get(stage, "files")));
 		jo_end(r->out, '}');
 	}
 	jo_end(r->out, ']');
@@ -152,7 +159,7 @@ static int put_needs(struct report *r, struct cr_err *e)
 	jo_put_number(r->out, "nneeds", needs.n + needs.dropped);
 	jo_key(r->out, "needs");
 	jo_begin(r->out, '[');
-	for (size_t k = 0; k < needs.n && k < NEEDS_MOST; k++) {
+	for (size_t k = 0; k < needs.n && k < r->needs; k++) {
 		jo_begin(r->out, '[');
 		jo_text(r->out, needs.v[k].kind);
 		report_text(r, needs.v[k].object);
@@ -161,6 +168,20 @@ static int put_needs(struct report *r, struct cr_err *e)
 	}
 	jo_end(r->out, ']');
 	return 0;
+}
+
+int report_facts(struct report *r, const char *dir, struct cr_err *e)
+{
+	char text[1024];
+
+	jo_put_text(r->out, "dir", safe_text(dir, strlen(dir), text, sizeof(text)));
+	jo_put_text(r->out, "crit", CR_VERSION);
+	put_made(r);
+	put_stages(r);
+	put_stats(r);
+	put_images(r);
+	put_root_ids(r);
+	return put_needs(r, e);
 }
 
 static void put_warning(struct report *r, const char *level, const char *where, const char *what, const char *remedy)
@@ -194,7 +215,7 @@ static void put_noted(struct report *r, const char *member, const char *level)
 	}
 }
 
-static int put_warnings(struct report *r, const char *dir, struct cr_err *e)
+int report_warnings(struct report *r, const char *dir, struct cr_err *e)
 {
 	struct findings all = { 0 };
 	int ret;
@@ -217,20 +238,4 @@ static int put_warnings(struct report *r, const char *dir, struct cr_err *e)
 	jo_put_number(r->out, "nfindings", all.n);
 	findings_free(&all);
 	return ret;
-}
-
-int report_sums(struct report *r, const char *dir, struct cr_err *e)
-{
-	char text[1024];
-	int ret;
-
-	jo_put_text(r->out, "dir", safe_text(dir, strlen(dir), text, sizeof(text)));
-	jo_put_text(r->out, "crit", CR_VERSION);
-	put_made(r);
-	put_stages(r);
-	put_stats(r);
-	put_images(r);
-	put_root_ids(r);
-	ret = put_needs(r, e);
-	return ret < 0 ? ret : put_warnings(r, dir, e);
 }

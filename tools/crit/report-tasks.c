@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core.pb-c.h"
 #include "fdinfo.pb-c.h"
@@ -23,39 +24,39 @@
 enum { TASKS_MOST = 20000, MAPS_LEAST = 16, PAGE = 4096 };
 
 /* What a mapping is drawn as; report.js has the names. */
-enum map_kind { MAP_ANON_, MAP_HEAP, MAP_STACK, MAP_FILE, MAP_FILE_SHARED, MAP_SEGMENT, MAP_KERNEL, MAP_GUARD };
+enum draw_kind { DRAW_ANON, DRAW_HEAP, DRAW_STACK, DRAW_FILE, DRAW_FILE_SHARED, DRAW_SEGMENT, DRAW_KERNEL, DRAW_GUARD };
 
 struct row {
 	uint64_t start, end;
 	uint32_t prot;
-	enum map_kind kind;
+	enum draw_kind kind;
 	int64_t what;
 	struct page_sum pages;
 	unsigned int n;
 };
 
-static enum map_kind kind_of(const VmaEntry *v)
+static enum draw_kind kind_of(const VmaEntry *v)
 {
 	if (v->status & (VMA_VSYSCALL | VMA_VDSO | VMA_VVAR))
-		return MAP_KERNEL;
+		return DRAW_KERNEL;
 	if (v->status & VMA_GUARD)
-		return MAP_GUARD;
+		return DRAW_GUARD;
 	if (v->status & VMA_FILE_PRIVATE)
-		return MAP_FILE;
+		return DRAW_FILE;
 	if (v->status & VMA_FILE_SHARED)
-		return MAP_FILE_SHARED;
+		return DRAW_FILE_SHARED;
 	if (v->status & (VMA_SYSVIPC | VMA_SOCKET | VMA_ANON_SHARED))
-		return MAP_SEGMENT;
-	if (v->status & VMA_STACK)
-		return MAP_STACK;
-	return v->status & VMA_HEAP ? MAP_HEAP : MAP_ANON_;
+		return DRAW_SEGMENT;
+	if (v->status & VMA_STACK || v->flags & MAP_GROWSDOWN)
+		return DRAW_STACK;
+	return v->status & VMA_HEAP ? DRAW_HEAP : DRAW_ANON;
 }
 
-static int64_t file_of(const struct checkpoint *c, const VmaEntry *v, enum map_kind kind)
+static int64_t file_of(const struct checkpoint *c, const VmaEntry *v, enum draw_kind kind)
 {
-	if (kind == MAP_SEGMENT)
+	if (kind == DRAW_SEGMENT)
 		return (int64_t)(v->shmid & INT64_MAX);
-	if (kind != MAP_FILE && kind != MAP_FILE_SHARED)
+	if (kind != DRAW_FILE && kind != DRAW_FILE_SHARED)
 		return -1;
 	return checkpoint_file_index(c, v->status & VMA_MEMFD ? FD_TYPES__MEMFD : FD_TYPES__REG, (uint32_t)v->shmid);
 }
@@ -109,7 +110,7 @@ static size_t put_maps(struct report *r, VmaEntry *const *vmas, size_t n, const 
 	room = n < MAPS_LEAST * 4 && n < r->maps ? n + 1 : room < r->maps ? room : r->maps;
 	most = room ? n / room + 1 : 1;
 	for (k = 0; k < n; k++) {
-		enum map_kind kind = kind_of(vmas[k]);
+		enum draw_kind kind = kind_of(vmas[k]);
 		struct row next = {
 			vmas[k]->start, vmas[k]->end, vmas[k]->prot, kind, file_of(r->c, vmas[k], kind), sums[k], 1
 		};
@@ -146,7 +147,7 @@ static int put_memory(struct report *r, uint32_t pid, struct cr_err *e)
 		return cr_err_nomem(e);
 	pagemap_sums(r->c, IMG_PAGEMAP, pid, vmas, n, sums, &all);
 	for (size_t k = 0; k < n; k++)
-		bytes += kind_of(vmas[k]) == MAP_GUARD ? 0 : vmas[k]->end - vmas[k]->start;
+		bytes += kind_of(vmas[k]) == DRAW_GUARD ? 0 : vmas[k]->end - vmas[k]->start;
 	if (mm) {
 		jo_key(r->out, "exe");
 		jo_signed(r->out, checkpoint_file_index(r->c, FD_TYPES__REG, mm->exe_file_id));

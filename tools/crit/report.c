@@ -16,7 +16,7 @@
 
 #include "image/manifest.h"
 
-enum { MAPS_MOST = 40000, FDS_MOST = 60000, FILES_MOST = 20000, TEXT_MOST = 300 };
+enum { MAPS_MOST = 40000, FDS_MOST = 60000, FILES_MOST = 20000, NEEDS_MOST = 3000, TEXT_MOST = 300 };
 
 /* report/page.html, by embed.S */
 extern const char report_page_start[], report_page_end[];
@@ -25,7 +25,7 @@ void report_text(struct report *r, const char *text)
 {
 	size_t len = strlen(text);
 
-	if (len <= TEXT_MOST) {
+	if (!r->text || len <= r->text) {
 		jo_text(r->out, text);
 	} else {
 		char cut[TEXT_MOST + 8];
@@ -38,7 +38,13 @@ void report_text(struct report *r, const char *text)
 static int put_data(struct checkpoint *c, const char *dir, struct obuf *ob, struct cr_err *e)
 {
 	struct json_out out = { .ob = ob, .html = true };
-	struct report r = { .out = &out, .c = c, .maps = MAPS_MOST, .fds = FDS_MOST, .files = FILES_MOST };
+	struct report r = { .out = &out,
+			    .c = c,
+			    .maps = MAPS_MOST,
+			    .fds = FDS_MOST,
+			    .files = FILES_MOST,
+			    .needs = NEEDS_MOST,
+			    .text = TEXT_MOST };
 	struct cr_err no_manifest;
 	int ret;
 
@@ -48,7 +54,9 @@ static int put_data(struct checkpoint *c, const char *dir, struct obuf *ob, stru
 	ret = report_tasks(&r, e);
 	if (!ret) {
 		report_files(&r);
-		ret = report_sums(&r, dir, e);
+		ret = report_facts(&r, dir, e);
+		if (!ret)
+			ret = report_warnings(&r, dir, e);
 	}
 	jo_end(&out, '}');
 	json_decref(r.manifest);

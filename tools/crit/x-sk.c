@@ -40,12 +40,12 @@ void inet_words(const InetSkEntry *sk, struct socket_words *w)
 	address(sk->n_dst_addr, sk->dst_addr, sk->dst_port, w->dst, sizeof(w->dst));
 }
 
-static void unix_words(const struct checkpoint *c, const UnixSkEntry *sk, struct socket_words *w)
+static void unix_words(const UnixSkEntry *sk, struct socket_words *w)
 {
 	*w = (struct socket_words){ .family = "UNIX", .ino = sk->ino, .peer = sk->peer };
 	name_or_number(SET_SK_TYPE, sk->type, w->type);
 	name_or_number(SET_SK_STATE, sk->state, w->state);
-	checkpoint_file_text(c, FD_TYPES__UNIXSK, sk->id, w->src, sizeof(w->src));
+	unix_name_text(sk, w->src, sizeof(w->src));
 }
 
 bool socket_words(const struct checkpoint *c, uint32_t type, uint32_t id, struct socket_words *w)
@@ -60,7 +60,7 @@ bool socket_words(const struct checkpoint *c, uint32_t type, uint32_t id, struct
 	if (type == FD_TYPES__INETSK) {
 		inet_words(entry, w);
 	} else if (type == FD_TYPES__UNIXSK) {
-		unix_words(c, entry, w);
+		unix_words(entry, w);
 	} else if (type == FD_TYPES__NETLINKSK) {
 		*w = (struct socket_words){ .family = "NETLINK", .ino = netlink->ino };
 		snprintf(w->proto, sizeof(w->proto), "%u", netlink->protocol);
@@ -79,13 +79,15 @@ bool socket_words(const struct checkpoint *c, uint32_t type, uint32_t id, struct
 bool socket_text(const struct checkpoint *c, uint32_t type, uint32_t id, char *buf, size_t size)
 {
 	struct socket_words w;
+	char text[1024];
 
 	if (!socket_words(c, type, id, &w))
 		return false;
 	if (type == FD_TYPES__INETSK)
 		snprintf(buf, size, "%s %s %s %s %s -> %s", w.family, w.type, w.proto, w.state, w.src, w.dst);
 	else if (type == FD_TYPES__UNIXSK)
-		snprintf(buf, size, "%s %s %s %s", w.family, w.type, w.state, w.src);
+		snprintf(buf, size, "%s %s %s %s", w.family, w.type, w.state,
+			 checkpoint_file_text(c, type, id, text, sizeof(text)));
 	else if (type == FD_TYPES__NETLINKSK)
 		snprintf(buf, size, "%s protocol %s, %s -> %s", w.family, w.proto, w.src, w.dst);
 	else

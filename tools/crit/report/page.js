@@ -77,7 +77,7 @@ function later(el, draw) {
 // A table of which ROWS are made at a time. columns: [title, class]; cells(row): one per column
 function table(columns, rows, cells, row_attrs) {
 	const body = h('tbody'), box = h('div', { class: 'scroll' },
-		h('table', {}, h('thead', {}, h('tr', {}, columns.map(([title, cls]) => h('th', { class: cls === 'num' ? 'num' : null }, title)))), body));
+		h('table', {}, columns.some(([title]) => title) && h('thead', {}, h('tr', {}, columns.map(([title, cls]) => h('th', { class: cls === 'num' ? 'num' : null }, title)))), body));
 	const more = h('button', { on: { click: () => grow(ROWS * 5) } });
 	const el = h('div', {}, box, h('p', {}, more));
 	let shown = 0;
@@ -176,17 +176,26 @@ function join_links() {
 		}
 }
 
-const file_text = (k) => k === undefined || k < 0 ? '' : D.files[k] ? D.files[k][2] : `file ${k}`;
+const file_text = (k) => k === undefined || k < 0 ? '' : socket_of.has(k) ? socket_text(socket_of.get(k)) : D.files[k] ? D.files[k][2] + ([' (read end)', ' (write end)'][D.files[k][4]] || '') : `file ${k}`;
+const unix_name = (s) => `${s.src || 'unnamed'} #${s.ino}`;
+const socket_text = (s) => s.family === 'UNIX' ? `${s.type} ${unix_name(s)}` : `${[s.type, s.proto].filter(Boolean).join(' ')} ${s.src}${s.state === 'ESTABLISHED' ? ` → ${s.dst}` : s.state === 'LISTEN' ? ' listens' : ''}`;
 const file_type = (k) => D.files[k] ? D.types[D.files[k][0]] || '?' : '?';
 const own_namespace = (k, id) => id && D.ns_host.length && D.ns_host[k] !== id;
 const dumped = (t) => (t.here || 0) + (t.parent || 0) + (t.lazy || 0);
 const task_name = (t) => `${t.comm} (${t.pid})`;
 function holder_text(list) {
-	const names = list.slice(0, 8).map(({ table: t, fd }) => `${t.tasks.length ? task_name(t.tasks[0]) : 'table ' + t.id}${t.tasks.length > 1 ? ` +${t.tasks.length - 1}` : ''} fd ${fd}`);
-	return names.join(', ') + (list.length > 8 ? ` and ${count(list.length - 8)} more` : '');
+	const names = list.slice(0, 3).map(({ table: t, fd }) => `${t.tasks.length ? task_name(t.tasks[0]) : 'table ' + t.id}${t.tasks.length > 1 ? ` +${t.tasks.length - 1}` : ''} fd ${fd}`);
+	return names.join(', ') + (list.length > 3 ? ` and ${count(list.length - 3)} more` : '');
 }
 
 // ---- overview ----
+// CRIU's stats-dump may be in another directory: the stages know the same.
+function complete_stats() {
+	const all = Object.assign({}, ...D.stages.map((s) => Object.fromEntries(Object.entries(s).filter(([key]) => /_/.test(key)))));
+	if (!D.stats && all.frozen_us !== undefined)
+		D.stats = { freezing: all.freezing_us || 0, frozen: all.frozen_us, memdump: all.memdump_time || 0, memwrite: all.memwrite_time || 0, scanned: all.pages_scanned || 0, written: all.pages_written || 0 };
+}
+
 function draw_overview() {
 	const made = D.made, sum = (get) => D.tasks.reduce((n, t) => n + (get(t) || 0), 0);
 	const size = D.images.reduce((n, i) => n + i[2], 0);
@@ -331,9 +340,9 @@ function lanes(maps) {
 
 function draw_lane(all) {
 	const maps = squeeze(all, 300), height = 46, whole = maps.reduce((n, m) => n + weight(m), 0);
-	const last = all[all.length - 1], wide = Math.min(whole * 1.6, main.clientWidth - 60 || 1000);
-	const el = svg('svg', { width: '100%', height, viewBox: `0 0 ${wide} ${height}`, preserveAspectRatio: 'xMinYMid meet', role: 'img', 'aria-label': `${all.length} mappings` });
-	el.style.maxWidth = `${wide}px`;
+	const last = all[all.length - 1], wide = Math.min(whole * 2, main.clientWidth - 60 || 1000);
+	const el = svg('svg', { width: wide, height, viewBox: `0 0 ${wide} ${height}`, preserveAspectRatio: 'xMinYMid meet', role: 'img', 'aria-label': `${all.length} mappings` });
+	el.style.maxWidth = '100%';
 	let x = 0;
 	for (const m of maps) {
 		const width = weight(m) * wide / whole, parts = [[m[5], ''], [m[6], 'half'], [m[7], 'hatch']];
@@ -364,7 +373,7 @@ function draw_memory(t) {
 		(m) => [`${m[0]}-${m[8] > 1 ? `... (${count(m[8])})` : map_end(m)}`, prot(m[2]), pages(m[1]), m[5] + m[6] + m[7] ? pages(m[5] + m[6] + m[7]) : '', map_what(m)])));
 	return [
 		h('div', { class: 'legend' }, kinds.map(([name, k, n]) => h('span', {}, h('i', { class: `k${k}` }), `${name} ${pages(n)}`))),
-		lanes(t.maps).map(draw_lane),
+		h('div', { class: 'lanes' }, lanes(t.maps).map(draw_lane)),
 		h('p', { class: 'note' }, 'Width: the logarithm of the size. The full colour is what is in the images; lighter above it: pages in the parent, hatched: lazy.'),
 		t.cut && h('p', { class: 'note' }, `${many(t.cut, 'mapping')} at the end are not in this page: crit x DIR mems lists them.`), list];
 }
@@ -387,8 +396,8 @@ function draw_task() {
 	const fds = [];
 	for (let k = 0; table_here && t.state !== 'zombie' && k < table_here.fds.length; k += 3)
 		fds.push([table_here.fds[k], table_here.fds[k + 1], table_here.fds[k + 2]]);
-	const list = searched([['fd', 'num'], ['type'], ['file', 'long'], ['also held by', 'long']], fds, (f) => `${f[0]} ${file_type(f[2])} ${file_text(f[2])}`,
-		(f) => [f[0], file_type(f[2]) + (f[1] ? ', close on exec' : ''), file_text(f[2]),
+	const list = searched([['fd', 'num'], ['type'], ['flags', 'keep'], ['file', 'long'], ['also held by', 'long']], fds, (f) => `${f[0]} ${file_type(f[2])} ${file_text(f[2])}`,
+		(f) => [f[0], file_type(f[2]), f[1] ? 'close on exec' : '', file_text(f[2]),
 			holder_text((holders.get(f[2]) || []).filter((o) => o.table !== table_here || o.fd !== f[0]))]);
 	task_place.replaceChildren(h('h2', {}, `Task ${task_name(t)}`), h('dl', { class: 'facts' },
 		fact('parent', t.up ? task_name(by_pid.get(t.up)) : 'outside'), fact('session', t.sid), fact('group', t.pgid), fact('user', t.uid === undefined ? '' : `${t.uid}:${t.gid}`),
@@ -544,9 +553,9 @@ function draw_sockets() {
 	if (!D.sockets.length)
 		return place.append(h('p', { class: 'note' }, 'None.'));
 	const by_ino = new Map(D.sockets.filter((s) => s.family === 'UNIX').map((s) => [s.ino, s]));
-	const remote = (s) => s.family !== 'UNIX' ? s.dst : !s.peer ? '' : by_ino.has(s.peer) ? by_ino.get(s.peer).src : `${s.peer}: outside`;
+	const remote = (s) => s.family !== 'UNIX' ? s.dst : !s.peer ? '' : by_ino.has(s.peer) ? unix_name(by_ino.get(s.peer)) : `${s.peer}: outside`;
 	place.append(searched([['family'], ['type', 'keep'], ['state'], ['local', 'long mono'], ['remote', 'long mono'], ['held by', 'long']], D.sockets,
-		(s) => Object.values(s).join(' '), (s) => [s.family, [s.type, s.proto].filter(Boolean).join(' '), s.state, s.src, remote(s), holder_text(holders.get(s.file) || [])]));
+		(s) => Object.values(s).join(' '), (s) => [s.family, [s.type, s.proto].filter(Boolean).join(' '), s.state, s.family === 'UNIX' ? unix_name(s) : s.src, remote(s), holder_text(holders.get(s.file) || [])]));
 	if (D.sockets.length < D.nsockets)
 		place.append(h('p', { class: 'note' }, `The first ${count(D.sockets.length)} of ${count(D.nsockets)}: crit x DIR sk lists all.`));
 }
@@ -564,7 +573,7 @@ function draw_times() {
 	const place = section('times', 'Times'), s = D.stats;
 	if (D.stages.length)
 		place.append(h('h3', {}, 'Stages of the dump'), bars(D.stages.map((st) => [st.name, st.seconds || 0,
-			[st.state !== 'done' && st.state, st.bytes && bytes(st.bytes), st.files && many(st.files, 'file')].filter(Boolean).join(' · ')])));
+			[st.state !== 'done' && st.state, st.bytes && bytes(st.bytes), st.nfiles && many(st.nfiles, 'file')].filter(Boolean).join(' · ')])));
 	if (s)
 		place.append(h('h3', {}, 'What the tasks felt'), bars([['until all were frozen', s.freezing / 1e6, '', 'frozen'], ['frozen', s.frozen / 1e6, '', 'frozen'],
 			['memory taken', s.memdump / 1e6, `${many(s.scanned, 'page')} looked at`], ['memory written', s.memwrite / 1e6, `${many(s.written, 'page')}${s.skipped ? `, ${count(s.skipped)} as in the parent` : ''}`]]));
@@ -578,7 +587,7 @@ function draw_needs() {
 		kinds.set(row[0], (kinds.get(row[0]) || []).concat([row]));
 	for (const [kind, rows] of kinds) {
 		const el = h('details', { open: rows.length <= 12 }, h('summary', {}, `${kind} `, h('span', {}, count(rows.length))));
-		const show = () => el.childElementCount === 1 && el.append(table([[kind, 'long'], ['', 'long']], rows, (r) => [r[1], r[2]]));
+		const show = () => el.childElementCount === 1 && el.append(table([['', 'long'], ['', 'long']], rows, (r) => [r[1], r[2]]));
 		el.addEventListener('toggle', show);
 		rows.length <= 12 && show();
 		place.append(el);
@@ -609,6 +618,7 @@ function draw_nav() {
 function draw() {
 	D = JSON.parse(document.getElementById('data').textContent);
 	join();
+	complete_stats();
 	draw_nav();
 	draw_overview();
 	draw_tree();
