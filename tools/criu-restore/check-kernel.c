@@ -18,11 +18,11 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core.pb-c.h"
-#include "kind/cpu/cpu.h"
 #include "kind/mm/mm.h"
 #include "kind/restore-check.h"
 #include "mm.pb-c.h"
@@ -35,7 +35,8 @@
 
 /* ---- CPU ---- */
 
-static int threads_fit(struct restore *x, uint64_t *used, struct cr_err *e)
+/* Can the saved state of each be set here? */
+static int threads_fit(struct restore *x, struct cr_err *e)
 {
 	static uint8_t xsave[XSAVE_MAX] __attribute__((aligned(64)));
 	uint64_t gpr[27];
@@ -46,7 +47,6 @@ static int threads_fit(struct restore *x, uint64_t *used, struct cr_err *e)
 		for (size_t k = 0; !err && k < x->plan.tasks[i].nr_threads; k++) {
 			const struct plan_thread *th = &x->plan.tasks[i].threads[k];
 
-			*used |= cpu_xstate_of(th->core);
 			err = core_regs_from_image(th->core->thread_info, &x->xsave, gpr, xsave, sizeof(xsave), e);
 			if (err)
 				snprintf(e->object, sizeof(e->object), "%s, thread %d",
@@ -58,21 +58,11 @@ static int threads_fit(struct restore *x, uint64_t *used, struct cr_err *e)
 
 int check_cpu(struct restore *x, struct cr_err *e)
 {
-	struct cr_report refused = { 0 }, notes = { 0 };
-	uint64_t used = 0;
 	int err;
 
 	rst_area(&x->rst, "cpu", x->plan.nr_threads);
-	err = threads_fit(x, &used, e);
-	if (!err)
-		err = cpu_check(x->rst.img, NULL, used, &refused, &notes, e);
-	for (size_t i = 0; !err && i < refused.n; i++)
-		err = rst_found(&x->rst, -EINVAL, &refused.v[i]);
-	for (size_t i = 0; i < notes.n; i++)
-		rst_doubt(&x->rst, &notes.v[i]);
-	cr_report_free(&refused);
-	cr_report_free(&notes);
-	return err;
+	err = threads_fit(x, e);
+	return err ? err : cpu_fits(x, e);
 }
 
 /* ---- features ---- */
@@ -197,6 +187,44 @@ static void time_namespaces(struct restore *x)
 	rst_doubt(&x->rst, &e);
 }
 
+/* Images of a dry run do not hold it: then the same kernel is the only certainty. */
+static void same_kernel(struct restore *x)
+{
+	struct utsname u = { 0 };
+	struct cr_err e = { 0 };
+	json_t *m = NULL;
+	const char *then;
+
+	if (uname(&u) || manifest_read_head(x->rst.img, &m, &e))
+		return;
+	then = json_string_value(json_object_get(json_object_get(m, "host"), "kernel"));
+	if (then && strcmp(then, u.release) != 0) {
+		cr_err_set(&e, CR_E_MEM_LAYOUT, 0, "vdso",
+			   "the dump was made with Linux %.80s, here runs %.80s: whether their vdsos are equal shows "
+			   "only at the restore",
+			   then, u.release);
+		rst_doubt(&x->rst, &e);
+	}
+	json_decref(m);
+}
+
+static int vdso(struct restore *x, struct cr_err *e)
+{
+	bool unknown = false;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < x->plan.nr_images; i++) {
+		if (!x->plan.tasks[i].mm)
+			continue;
+		err = mm_check_vdso(&x->rst, x->plan.tasks[i].mm, x->plan.tasks[i].pid, &x->vdso, e);
+		unknown |= err > 0;
+		err = rst_found(&x->rst, err > 0 ? 0 : err, e);
+	}
+	if (unknown)
+		same_kernel(x);
+	return err;
+}
+
 int check_kernel(struct restore *x, struct cr_err *e)
 {
 	const uint64_t may = 1ull << CAP_SYS_ADMIN | 1ull << CAP_CHECKPOINT_RESTORE;
@@ -213,6 +241,8 @@ int check_kernel(struct restore *x, struct cr_err *e)
 			err = rst_found(&x->rst, cr_err_set(e, CR_E_KERNEL, ENOSYS, f->name, "%s", f->what), e);
 	}
 	time_namespaces(x);
+	if (!err)
+		err = vdso(x, e);
 	rst_area(&x->rst, "credentials", 1);
 	if (!err && !(x->own.creds.eff & may))
 		err = rst_found(&x->rst,

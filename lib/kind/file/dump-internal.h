@@ -103,6 +103,7 @@ struct file_ids {
 	uint64_t *needs; /* hash set of inodes */
 	size_t nr_needs, size_needs;
 	struct seen_dev *devs;
+	struct need_dev *need_devs; /* dump-needs.c */
 	struct memfd_inode *memfds, **memfds_end;
 	uint32_t nr_memfds;
 	struct ghost *ghosts;
@@ -112,6 +113,19 @@ struct file_ids {
 
 /* The engine's state, made at the first use. NULL: no memory. */
 struct file_ids *file_ids_get(struct dump *d);
+
+/* A file that a restore needs: a row of the manifest, once for each name. */
+struct file_need {
+	const char *path;
+	dev_t dev;
+	mode_t mode;
+	int64_t size;		       /* -1: it may change */
+	const struct RegFileEntry *reg; /* its build id; NULL: not known */
+	const uint32_t *sum;	       /* CRC-32C of its contents; NULL: not asked for */
+};
+void file_need(struct dump *d, const struct file_need *n);
+/* When all are known: the mounts that they are on. */
+void needs_finish(struct dump *d);
 
 /* dump-path.c: write the entries of files without descriptors; dump-memfd.c: memfd.img. */
 int paths_finish(struct dump *d, struct cr_err *e);

@@ -9,7 +9,7 @@
  *
  * Files without a descriptor (mappings, exe, cwd, root) are kept until the end, one entry for each file, name and
  * flags: their build ids are read from the memory of a task that maps the file's head. Opening the file for it could
- * break a lease and wake up who watches it.
+ * break a lease and wake up who watches it; only --checksum, which has to read all of a program, opens it.
  */
 #include "kind/file/dump-internal.h"
 
@@ -37,7 +37,8 @@ struct path_file {
 	char *name;
 	RegFileEntry *reg;     /* NULL: MEMFD, and .. */
 	MemfdFileEntry *memfd; /* .. then this */
-	bool ghost;
+	bool ghost, has_sum;
+	uint32_t sum; /* --checksum: of its contents */
 };
 
 struct seen_dev {
@@ -67,74 +68,6 @@ long dump_fs_type(struct dump *d, const struct fd_look *l)
 		f->devs = s;
 	}
 	return fs.f_type;
-}
-
-/* ---- needs ---- */
-
-/* Remember an inode. Return: true when it is new (or memory ran out: a row twice does no harm). */
-static bool need_is_new(struct file_ids *f, uint64_t key)
-{
-	size_t at;
-
-	if (f->nr_needs * 2 >= f->size_needs) {
-		size_t size = f->size_needs ? f->size_needs * 2 : 256;
-		uint64_t *set = calloc(size, sizeof(*set));
-
-		if (!set)
-			return true;
-		for (size_t i = 0; i < f->size_needs; i++) {
-			if (!f->needs[i])
-				continue;
-			for (at = f->needs[i] & (size - 1); set[at];)
-				at = (at + 1) & (size - 1);
-			set[at] = f->needs[i];
-		}
-		free(f->needs);
-		f->needs = set;
-		f->size_needs = size;
-	}
-	for (at = key & (f->size_needs - 1); f->needs[at]; at = (at + 1) & (f->size_needs - 1))
-		if (f->needs[at] == key)
-			return false;
-	f->needs[at] = key;
-	f->nr_needs++;
-	return true;
-}
-
-static uint64_t name_hash(const char *s)
-{
-	uint64_t h = 0xcbf29ce484222325ull;
-
-	for (; *s; s++)
-		h = (h ^ (uint8_t)*s) * 0x100000001b3ull;
-	return mix64(h) | 1; /* 0 is an empty place */
-}
-
-/* @size: -1: it may change. @reg: its build id, if there is one; NULL is allowed */
-static void need(struct dump *d, const char *path, mode_t mode, int64_t size, const RegFileEntry *reg)
-{
-	struct file_ids *f = file_ids_get(d);
-	char hex[BUILD_ID_MAX * 2 + 1];
-	json_t *row;
-
-	if (!f || !need_is_new(f, name_hash(path)))
-		return;
-	row = json_pack("{s:s, s:o, s:i}", "kind", "file", "path", json_bytes(path, strlen(path)), "mode", (int)mode);
-	if (row && S_ISREG(mode) && size >= 0)
-		json_object_set_new(row, "size", json_integer(size));
-	if (row && reg && reg->n_build_id) {
-		const uint8_t *id = (const uint8_t *)reg->build_id;
-
-		for (size_t i = 0; i < reg->n_build_id * sizeof(uint32_t); i++)
-			snprintf(hex + i * 2, 3, "%02x", id[i]);
-		json_object_set_new(row, "build_id", json_string(hex));
-	}
-	stage_need(d->facts, row);
-}
-
-void dump_need_file(struct dump *d, const char *path, const struct stat *st)
-{
-	need(d, path, st->st_mode, st->st_size, NULL);
 }
 
 /* ---- names ---- */
@@ -224,8 +157,12 @@ int dump_reg(struct dump *d, const struct fd_look *l, uint32_t id, RegFileEntry 
 	if (!deleted) {
 		/* Of mapped files in the end, when their build ids are known. */
 		if (l->fd >= 0)
-			need(d, reg->name, l->st.st_mode, (l->flags & O_ACCMODE) == O_RDONLY ? l->st.st_size : -1,
-			     NULL);
+			file_need(d, &(struct file_need){
+					     .path = reg->name,
+					     .dev = l->st.st_dev,
+					     .mode = l->st.st_mode,
+					     .size = (l->flags & O_ACCMODE) == O_RDONLY ? l->st.st_size : -1,
+				     });
 		return 0;
 	}
 	return dump_ghost(d, l, id, l->fd < 0 ? 0 : GHOST_LIMIT, e);
@@ -424,6 +361,21 @@ static int look_path(struct dump *d, struct fd_look *l, const char *link, struct
 	return fstat(l->lfd, &l->st) < 0 ? dump_failed(l, errno, "fstat", e) : 0;
 }
 
+/* --checksum: programs and libraries, which are ELF files. What cannot be read has no checksum. */
+static void add_sum(struct dump *d, struct path_file *p, const struct fd_look *l)
+{
+	_cleanup_close_ int fd = -1;
+	char self[32], magic[SELFMAG];
+	uint64_t size;
+
+	if (!d->opts->checksum || !p->reg || p->ghost || !S_ISREG(l->st.st_mode))
+		return;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", l->lfd);
+	fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd >= 0 && !pread_full(fd, magic, sizeof(magic), 0) && !memcmp(magic, ELFMAG, SELFMAG))
+		p->has_sum = !img_sum(fd, &size, &p->sum);
+}
+
 int dump_file_id(struct dump *d, const struct dump_task *t, const char *link, uint32_t flags, uint32_t *ret_id,
 		 int *ret_type, struct cr_err *e)
 {
@@ -442,6 +394,7 @@ int dump_file_id(struct dump *d, const struct dump_task *t, const char *link, ui
 		if (!*slot) {
 			ret = new_path(d, &l, &p, e);
 			if (!ret) {
+				add_sum(d, p, &l);
 				*slot = p;
 				f->nr_paths++;
 			}
@@ -474,8 +427,17 @@ int paths_finish(struct dump *d, struct cr_err *e)
 		fe.reg = p->reg;
 		fe.memfd = p->memfd;
 		if (p->reg && !p->ghost)
-			need(d, p->reg->name, p->reg->mode, p->reg->has_size ? (int64_t)p->reg->size : -1, p->reg);
+			file_need(d, &(struct file_need){
+					     .path = p->reg->name,
+					     .dev = p->dev,
+					     .mode = p->reg->mode,
+					     .size = p->reg->has_size ? (int64_t)p->reg->size : -1,
+					     .reg = p->reg,
+					     .sum = p->has_sum ? &p->sum : NULL,
+				     });
 		ret = dump_put_file(d, &fe, e);
 	}
+	if (!ret)
+		needs_finish(d);
 	return ret;
 }

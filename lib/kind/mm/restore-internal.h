@@ -21,6 +21,7 @@ int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *
 int mm_read_bulk(struct rst *r, int fd, uint64_t at, uint64_t len, off_t off, bool huge);
 /* Are two vdsos the same but for notes and names? Both buffers are changed. */
 bool mm_same_vdso(uint8_t *a, uint8_t *b, size_t len);
+int mm_vdso_differs(struct cr_err *e);
 /* Fill a shared segment that is mapped at @at. */
 int mm_fill_segment(struct rst *r, const struct mm_seg *seg, void *at, uint64_t *ret_pages, struct cr_err *e);
 

@@ -55,6 +55,8 @@ int mm_check(const struct MmEntry *mm, const struct mm_vdso *own, bool allow_upr
  * Return: how many
  */
 size_t mm_file_keys(const struct MmEntry *mm, uint64_t *v);
+/* Likewise: is the dumped vdso this kernel's? Return: 0 yes; 1 the images do not hold it; -errno with @e. */
+int mm_check_vdso(struct rst *r, const struct MmEntry *mm, pid_t pid, const struct mm_vdso *own, struct cr_err *e);
 /* Does a child profit from being forked when the parent's memory is filled? */
 bool mm_shares(const struct MmEntry *parent, const struct MmEntry *child);
 

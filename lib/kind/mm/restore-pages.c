@@ -168,6 +168,12 @@ static int compare_run(struct filler *f, uint8_t *at, uint64_t len, struct cr_er
 	return 0;
 }
 
+int mm_vdso_differs(struct cr_err *e)
+{
+	return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso",
+			  "the code that the kernel gave to the task differs from this kernel's");
+}
+
 /* The dumped code of the vdso must be ours, as ours is what the task gets. */
 static int compare_vdso(struct filler *f, const VmaEntry *v, uint64_t addr, uint64_t len, struct cr_err *e)
 {
@@ -183,10 +189,7 @@ static int compare_vdso(struct filler *f, const VmaEntry *v, uint64_t addr, uint
 	if (err)
 		return short_pages(f, err, e);
 	memcpy(own, (void *)(f->vdso->start + f->vdso->len - len), len);
-	if (!mm_same_vdso(dumped, own, len))
-		return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso",
-				  "the code that the kernel gave to the task differs from this kernel's");
-	return 0;
+	return mm_same_vdso(dumped, own, len) ? 0 : mm_vdso_differs(e);
 }
 
 static int protect(struct filler *f, long i, int prot, struct cr_err *e)
