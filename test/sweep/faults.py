@@ -16,6 +16,7 @@ error in the log and in the manifest (restore.json), and the text names what fai
 Results are lines "MODE POINT FAULT OUTCOME OBJECT | MESSAGE" in --out; what is wrong is printed, and makes the exit status 1.
 """
 import argparse
+import ctypes
 import errno
 import json
 import os
@@ -28,7 +29,12 @@ import sys
 import time
 
 LIMIT = 20
+# prctl(2): its errors for these mean that the kernel does not know the operation or the number, nothing else.
+PRCTL_SAFE = {'0x17': 'PR_CAPBSET_READ: an error means that there are no more capabilities'}
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+LIBC = ctypes.CDLL(None)
 
 
 class Bad(Exception):
@@ -82,6 +88,42 @@ def state_of(pids):
 	return out
 
 
+def identity(pids):
+	"""What a restore must bring back, as seen from outside."""
+	out = []
+	for pid in pids:
+		flags = {}
+		area = ''
+		for line in read(f'/proc/{pid}/smaps').splitlines():
+			w = line.split()
+			if re.match(r'^[0-9a-f]+-[0-9a-f]+ ', line):
+				area = f'{pid} {w[0]} {w[1]} {w[2]} {" ".join(w[5:])}'
+			elif w[0] == 'VmFlags:':
+				# sd: written since its mapping; ac: it counts as committed memory, here without one that can be written.
+				flags[area] = ' '.join(x for x in w[1:] if x not in ('sd', 'ac'))
+		out += [f'{k} {v}' for k, v in flags.items()]
+		for fd in sorted(os.listdir(f'/proc/{pid}/fd'), key=int):
+			info = [x for x in read(f'/proc/{pid}/fdinfo/{fd}').splitlines() if x.split(':')[0] in ('flags', 'pos')]
+			out.append(f'{pid} fd {fd} {re.sub("[0-9]+", "N", os.readlink(f"/proc/{pid}/fd/{fd}"))} {info}')
+		for name in ('limits', 'oom_score_adj', 'personality', 'coredump_filter', 'timers', 'cmdline', 'environ'):
+			text = re.sub(r'signal: .*|ClockID.*', '', read(f'/proc/{pid}/{name}')) if name == 'timers' else read(f'/proc/{pid}/{name}')
+			out.append(f'{pid} {name} {text}')
+		out.append(f'{pid} autogroup {read(f"/proc/{pid}/autogroup").split()[-1:]}')
+		out += [f'{pid} {x} ' + os.readlink(f'/proc/{pid}/{x}') for x in ('cwd', 'root', 'exe')]
+		stat = read(f'/proc/{pid}/stat').rsplit(')', 1)[1].split()
+		out.append(f'{pid} parent, group, session, tty, nice, exit signal: {stat[1:5]} {stat[16]} {stat[35]}')
+		out.append(f'{pid} arguments, environment: {stat[42:49]}')
+		for tid in sorted(os.listdir(f'/proc/{pid}/task'), key=int):
+			skip = ('State', 'Vm', 'Rss', 'voluntary', 'nonvoluntary', 'Sig', 'Shd', 'Hugetlb', 'untag', 'NStgid', 'FDSize')
+			out += [f'{tid} {x}' for x in read(f'/proc/{pid}/task/{tid}/status').splitlines() if not x.startswith(skip)]
+			out += [f'{tid} {x}' for x in read(f'/proc/{pid}/task/{tid}/status').splitlines() if x.startswith(('SigBlk', 'SigIgn', 'SigCgt'))]
+			out.append(f'{tid} slack {read(f"/proc/{pid}/task/{tid}/timerslack_ns")}')
+			tstat = read(f'/proc/{pid}/task/{tid}/stat').rsplit(')', 1)[1].split()
+			out.append(f'{tid} I/O priority {LIBC.syscall(252, 1, int(tid))}')
+			out.append(f'{tid} nice, priority, policy: {tstat[16]} {tstat[37:39]}')
+	return out
+
+
 class Lab:
 	def __init__(self, opt, lane):
 		self.opt = opt
@@ -93,7 +135,7 @@ class Lab:
 		self.work = os.path.join(self.top, 'work')
 		self.img = os.path.join(self.top, 'img')
 		self.pid = 0
-		self.serial = 0
+		self.known = []
 
 	# ---- the tree ----
 	def start(self):
@@ -130,14 +172,22 @@ class Lab:
 	def stop(self):
 		if not self.pid:
 			return
-		for pid in self.pids:
-			try:
-				os.kill(pid, signal.SIGKILL)
-			except OSError:
-				pass
+		# All stand before the first dies: a child that sees its parent gone would say so.
+		for sig in (signal.SIGSTOP, signal.SIGKILL):
+			for pid in self.pids:
+				try:
+					os.kill(pid, sig)
+				except OSError:
+					pass
 		if not wait_for(10, lambda: self.gone()):
 			raise SystemExit('the tree cannot be ended')
 		self.pid = 0
+
+	def end_tasks(self):
+		"""Their image stays, to be restored again."""
+		pid = self.pid
+		self.stop()
+		self.pid = pid
 
 	def gone(self):
 		return not any(os.path.exists(f'/proc/{pid}') for pid in self.pids)
@@ -157,6 +207,13 @@ class Lab:
 		if failures:
 			raise Bad(f'the tree found an error {when}: ' + read(os.path.join(self.v, 'out.txt')).strip().splitlines()[-1])
 
+	def same(self, when):
+		"""As after the first restore."""
+		now = []
+		if self.known and not wait_for(2, lambda: now.clear() or now.extend(identity(self.pids)) or now == self.known):
+			diff = [f'-{x}' for x in self.known if x not in now] + [f'+{x}' for x in now if x not in self.known]
+			raise Bad(f'the tree is not as it was {when}: ' + '; '.join(diff)[:600].replace('\n', ' '))
+
 	# ---- runs ----
 	def inject(self, args, point=None, record=None):
 		cmd = [os.path.join(self.opt.build, 'test/sweep/inject'), '-t', str(LIMIT)]
@@ -171,7 +228,6 @@ class Lab:
 				      env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'CRIU_CONFIG_FILE': '', 'HOME': '/nonexistent'})
 
 	def dump(self, **how):
-		self.serial += 1
 		shutil.rmtree(self.img, ignore_errors=True)
 		os.mkdir(self.img)
 		return self.inject(['dump', '-t', str(self.pid), '-D', self.img, '-W', self.work, '-o', 'dump.log', '-v4'], **how)
@@ -206,6 +262,9 @@ def check_common(lab, run):
 		raise Bad('it did not end: ' + '; '.join(x for x in run.stderr.splitlines() if 'inject:' in x and 'fails' not in x)[:300])
 	if 'signal ' in run.stderr and 'ended a task' in run.stderr:
 		raise Bad('a tool crashed: ' + run.stderr.strip()[-200:])
+	# libc gives up before main() with 127 and a line of its own.
+	if run.returncode == 127 and re.search('error while loading|[Ff]atal|cannot', run.stderr):
+		return
 	if run.returncode not in (0, 1):
 		raise Bad(f'exit status {run.returncode}')
 
@@ -232,6 +291,7 @@ def judge_dump(lab, run, fault, notes):
 		if again.returncode:
 			raise Bad('the image of a dump that succeeded cannot be restored: ' + lab.text(again).strip()[-300:])
 		lab.look('after the restore')
+		lab.same('after the restore')
 		lab.before = state_of(lab.pids)
 		return 'survived'
 	if not alive:
@@ -266,7 +326,8 @@ def judge_restore(lab, run, fault, notes, names):
 	check_common(lab, run)
 	if run.returncode == 0:
 		lab.look('after the restore')
-		lab.stop_tasks()
+		lab.same('after the restore')
+		lab.end_tasks()
 		return 'survived'
 	if not wait_for(2, lab.gone):
 		left = [p for p in lab.pids if os.path.exists(f'/proc/{p}')]
@@ -305,6 +366,15 @@ def points_of(opt, record, calls):
 		if kind == 'never':
 			never[call, why] = never.get((call, why), 0) + 1
 			continue
+		if call == 'brk' and w[7] == '0':
+			never['brk', 'cannot fail: it only asks'] = never.get(('brk', 'cannot fail: it only asks'), 0) + 1
+			continue
+		if call == 'execve' and nth == '0':
+			never['execve', 'made by the shell'] = never.get(('execve', 'made by the shell'), 0) + 1
+			continue
+		if call == 'prctl' and w[7] in PRCTL_SAFE:
+			never['prctl', PRCTL_SAFE[w[7]]] = never.get(('prctl', PRCTL_SAFE[w[7]]), 0) + 1
+			continue
 		if call not in calls:
 			never[call, 'UNKNOWN to calls.h; EPERM only'] = never.get((call, ''), 0) + 1
 		faults = list(errors)
@@ -338,43 +408,26 @@ def fault_name(f):
 	return {-1: 'short', -2: 'one'}.get(f) or errno.errorcode.get(f, str(f))
 
 
-def sweep(opt, lane, mode):
-	lab = Lab(opt, lane)
-	calls = table(opt)
+def clean_run(lab, mode, record):
+	"""A dump and a restore without a fault; the last of its kind is recorded. Leaves the tree running, or its image for mode restore."""
 	lab.start()
 	# Twice: the first run may find things cold.
 	for i in range(2):
-		record = os.path.join(opt.dir, f'{mode}{lane}.record')
-		run = lab.dump(record=record)
-		if run.returncode:
-			raise SystemExit('the clean dump failed: ' + lab.text(run)[-2000:])
-		if mode == 'restore' and i:
-			break
-		run = lab.restore()
-		if run.returncode:
-			raise SystemExit('the clean restore failed: ' + lab.text(run)[-2000:])
+		for what, run in (('dump', lab.dump), ('restore', lab.restore)):
+			got = run(record=record if what == mode else None)
+			if got.returncode:
+				raise SystemExit(f'the clean {what} failed: ' + lab.text(got)[-2000:])
 		lab.look('after a clean run')
-		lab.before = state_of(lab.pids)
-
-	def stop_tasks():
-		pid, lab.stopped = lab.pid, True
-		lab.stop()
-		lab.pid = pid
-	lab.stop_tasks = stop_tasks
+	lab.before = state_of(lab.pids)
+	lab.known = identity(lab.pids)
 	if mode == 'restore':
-		for i in range(2):
-			wait_for(5, lab.gone)
-			run = lab.restore(record=record)
-			if run.returncode:
-				raise SystemExit('the clean restore failed: ' + lab.text(run)[-2000:])
-			lab.look('after a clean restore')
-			stop_tasks()
-	points, never = points_of(opt, record, calls)
-	todo = choose(points, opt)
+		lab.end_tasks()
+
+
+def sweep(opt, lane, mode, todo):
+	lab = Lab(opt, lane)
+	clean_run(lab, mode, None)
 	out = open(f'{opt.out}.{mode}.{lane}', 'w')
-	out.write(f'# {mode}: {len(points)} calls can fail\n')
-	for (call, why), n in sorted(never.items()):
-		out.write(f'# not a point: {call} ({n} times): {why}\n')
 	bad = 0
 	for k, (point, fault, obj) in enumerate(todo):
 		if k % opt.lanes != lane:
@@ -385,7 +438,12 @@ def sweep(opt, lane, mode):
 		message, run = '', None
 		try:
 			try:
-				run = lab.dump(point=text) if mode == 'dump' else lab.restore(point=text)
+				for _ in range(5):
+					run = lab.dump(point=text) if mode == 'dump' else lab.restore(point=text)
+					# The kernel frees a pid a moment after its task has left /proc.
+					if '[pid-taken]' not in lab.text(run):
+						break
+					time.sleep(0.3)
 			except subprocess.TimeoutExpired:
 				raise Bad('the injector did not end')
 			if 'was not reached' in run.stderr:
@@ -413,8 +471,11 @@ def sweep(opt, lane, mode):
 			if mode == 'dump':
 				lab.pids = sorted(set(lab.pids + tree_of(lab_dead)))
 				lab.start()
+				lab.known = identity(lab.pids)
 			else:
-				stop_tasks()
+				lab.end_tasks()
+				with open(os.path.join(lab.v, 'ticks'), 'r+b') as f:
+					f.write(bytes(16))
 		obj_now = next((x[len('inject: fails: '):] for x in (run.stderr if run else '').splitlines() if x.startswith('inject: fails: ')), obj)
 		line = f'{mode} {point} {fault_name(fault)} {outcome} {obj_now} {"; ".join(notes)} | {message}'
 		out.write(line + '\n')
@@ -443,14 +504,27 @@ def main():
 	opt = p.parse_args()
 	os.makedirs(opt.dir, exist_ok=True)
 	bad = 0
+	calls = table(opt)
 	for mode in ('dump', 'restore') if opt.mode == 'both' else (opt.mode,):
 		pids = []
+		lab = Lab(opt, 0)
+		record = f'{opt.out}.{mode}.record'
+		clean_run(lab, mode, record)
+		lab.stop()
+		points, never = points_of(opt, record, calls)
+		todo = choose(points, opt)
+		with open(f'{opt.out}.{mode}.points', 'w') as f:
+			f.write(f'# {mode}: {len(points)} calls that can fail, {len(todo)} runs\n')
+			for (call, why), n in sorted(never.items()):
+				f.write(f'# not a point: {call} ({n} times): {why}\n')
+			f.writelines(f'{point} {fault_name(fault)} {obj}\n' for point, fault, obj in todo)
+		sys.stdout.flush()
 		for lane in range(opt.lanes):
 			pid = os.fork()
 			if not pid:
 				code = 3
 				try:
-					code = 1 if sweep(opt, lane, mode) else 0
+					code = 1 if sweep(opt, lane, mode, todo) else 0
 				except SystemExit as e:
 					print(e, file=sys.stderr)
 				finally:

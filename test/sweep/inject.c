@@ -40,8 +40,10 @@
 #include "calls.h"
 
 enum { TASKS = 4096, CALLS = 512, NAME = 96, GRACE_MS = 3000, SHORT = -1, ONE = -2 };
-enum { OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
-		 PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL };
+enum {
+	OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
+		  PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL
+};
 
 struct task {
 	pid_t tid, tgid;
@@ -55,8 +57,9 @@ struct task {
 	long nr;
 	uint64_t args[6], entry;
 	char object[256];
-	int fault;	      /* errno, SHORT, ONE or 0 */
-	bool skipped;	      /* not made */
+	int fault;		  /* errno, SHORT, ONE or 0 */
+	bool skipped;		  /* not made */
+	bool changed;		  /* argument registers, which a system call must leave alone */
 	uint64_t iov_at, iov_len; /* what a short vector was: put back at the exit */
 	/* a seizure that was put off */
 	pid_t tracer;	  /* who believes to have it; 0: nobody */
@@ -227,9 +230,10 @@ static void write_line(struct state *s, const struct task *t, int64_t result)
 
 	if (!s->record)
 		return;
-	fprintf(s->record, "%" PRIu64 " %" PRIu64 " %s %s %u %" PRId64 " %s %#" PRIx64 " %#" PRIx64 " %#" PRIx64 " %#" PRIx64 "\n",
-		t->entry, s->seq++, t->name, call_name(t->nr, buf), t->nr >= 0 && t->nr < CALLS ? t->count[t->nr] : 0, result,
-		t->object[0] ? t->object : "-", t->args[0], t->args[1], t->args[2], t->args[3]);
+	fprintf(s->record,
+		"%" PRIu64 " %" PRIu64 " %s %s %u %" PRId64 " %s %#" PRIx64 " %#" PRIx64 " %#" PRIx64 " %#" PRIx64 "\n",
+		t->entry, s->seq++, t->name, call_name(t->nr, buf), t->nr >= 0 && t->nr < CALLS ? t->count[t->nr] : 0,
+		result, t->object[0] ? t->object : "-", t->args[0], t->args[1], t->args[2], t->args[3]);
 }
 
 /* ---- the fault ---- */
@@ -297,15 +301,25 @@ static void shorten_vector(struct task *t, int fault)
 	set_regs(t->tid, arg2, 1);
 }
 
+/* brk(2) does not return an error, but the end of the data that it could not change. */
+static void arg0(struct user_regs_struct *r, uint64_t value)
+{
+	r->rdi = value;
+}
+
 static void begin_fault(struct state *s, struct task *t, const struct call_row *row)
 {
 	static void (*const args[])(struct user_regs_struct *, uint64_t) = { NULL, NULL, arg1, arg2, arg3, arg4 };
 
 	s->done = true;
 	t->fault = s->fault;
+	t->changed = t->fault < 0 || t->nr == SYS_brk;
 	describe(t, row);
 	fprintf(stderr, "inject: fails: %s\n", t->object[0] ? t->object : "-");
-	if (t->fault > 0) {
+	if (t->nr == SYS_brk) {
+		t->fault = 0;
+		set_regs(t->tid, arg0, 0);
+	} else if (t->fault > 0) {
 		t->skipped = !row || row->kind != AFTER;
 		if (t->skipped)
 			set_regs(t->tid, no_call, (uint64_t)-1);
@@ -329,7 +343,8 @@ static void detach(struct state *s, struct task *t)
 			return;
 	}
 	if (!WIFEXITED(status) && !WIFSIGNALED(status))
-		ptrace(PTRACE_DETACH, tid, 0, WIFSTOPPED(status) && !(status >> 16) && !(WSTOPSIG(status) & 0x80) ? WSTOPSIG(status) : 0);
+		ptrace(PTRACE_DETACH, tid, 0,
+		       WIFSTOPPED(status) && !(status >> 16) && !(WSTOPSIG(status) & 0x80) ? WSTOPSIG(status) : 0);
 	forget(s, t);
 }
 
@@ -372,7 +387,7 @@ static void on_entry(struct state *s, struct task *t, const struct __ptrace_sysc
 	t->nr = (long)info->entry.nr;
 	memcpy(t->args, info->entry.args, sizeof(t->args));
 	t->fault = 0;
-	t->skipped = false;
+	t->skipped = t->changed = false;
 	t->iov_at = 0;
 	if (!t->tool)
 		return;
@@ -385,8 +400,8 @@ static void on_entry(struct state *s, struct task *t, const struct __ptrace_sysc
 	t->entry = s->seq++;
 	if (s->record)
 		describe(t, row);
-	if (!s->done && s->nth && t->nr >= 0 && t->nr < CALLS && t->count[t->nr] == s->nth && !strcmp(t->name, s->point) &&
-	    !strcmp(call_name(t->nr, buf), s->call))
+	if (!s->done && s->nth && t->nr >= 0 && t->nr < CALLS && t->count[t->nr] == s->nth &&
+	    !strcmp(t->name, s->point) && !strcmp(call_name(t->nr, buf), s->call))
 		begin_fault(s, t, row);
 	if (row && row->kind == NEVER && strncmp(row->why, "cannot", 6))
 		write_line(s, t, 0);
@@ -407,8 +422,10 @@ static void args_back(struct task *t)
 	if (ptrace(PTRACE_GETREGS, t->tid, 0, &r))
 		return;
 	r.rdi = t->args[0];
+	r.rsi = t->args[1];
 	r.rdx = t->args[2];
 	r.r10 = t->args[3];
+	r.r8 = t->args[4];
 	ptrace(PTRACE_SETREGS, t->tid, 0, &r);
 }
 
@@ -437,6 +454,8 @@ static void on_exit_stop(struct state *s, struct task *t, const struct __ptrace_
 		rval = -t->fault;
 		set_regs(t->tid, result, (uint64_t)rval);
 	}
+	if (t->changed)
+		args_back(t);
 	if (t->iov_at)
 		poke(t->tid, t->iov_at, &t->iov_len, 8);
 	if (t->tool)
@@ -489,7 +508,8 @@ static void on_new(struct state *s, struct task *maker, bool maybe_thread)
 		struct task *leader = find(s, maker->tgid);
 		size_t n = strcspn(maker->name, "/");
 
-		snprintf(name, NAME, "%.*s/%u", (int)(n < 80 ? n : 80), maker->name, ++(leader ? leader : maker)->threads);
+		snprintf(name, NAME, "%.*s/%u", (int)(n < 80 ? n : 80), maker->name,
+			 ++(leader ? leader : maker)->threads);
 	} else {
 		size_t n = strcspn(maker->name, "/");
 
@@ -545,8 +565,9 @@ static void report_left(const struct state *s, const char *why)
 	char buf[32];
 
 	for (unsigned i = 0; i < s->n; i++)
-		fprintf(stderr, "inject: %s: %s (%d) is in %s %s\n", why, s->task[i].name[0] ? s->task[i].name : "?", s->task[i].tid,
-			s->task[i].inside ? call_name(s->task[i].nr, buf) : "its own code", s->task[i].object);
+		fprintf(stderr, "inject: %s: %s (%d) is in %s %s\n", why, s->task[i].name[0] ? s->task[i].name : "?",
+			s->task[i].tid, s->task[i].inside ? call_name(s->task[i].nr, buf) : "its own code",
+			s->task[i].object);
 }
 
 static void set_alarm(long ms)

@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -37,16 +38,16 @@ struct shared { /* anonymous, shared by all */
 static struct ticks *ticks;
 static struct shared *shared;
 static unsigned char *memory, *file_map;
-static int reg_fd, ghost_fd, pipe_fd[2], pair[2], dgram[2], event_fd, timer_fd, signal_fd, epoll_fd, fifo_fd, listen_fd, mem_fd,
-	udp_fd, dir_fd, path_fd, append_fd, devnull_fd;
+static int reg_fd, ghost_fd, pipe_fd[2], pair[2], dgram[2], event_fd, timer_fd, signal_fd, epoll_fd, fifo_fd, listen_fd,
+	mem_fd, udp_fd, dir_fd, path_fd, append_fd, devnull_fd;
 static pid_t parent_pid;
 static timer_t posix_timer;
 static volatile sig_atomic_t posix_ticks, usr1;
 
-#define always(cond)                                                     \
-	do {                                                             \
-		if (!(cond))                                             \
-			broken(__LINE__, #cond, errno);                  \
+#define always(cond)                                    \
+	do {                                            \
+		if (!(cond))                            \
+			broken(__LINE__, #cond, errno); \
 	} while (0)
 
 static void broken(int line, const char *what, int err)
@@ -84,7 +85,8 @@ static void make_files(void)
 	file_map[5000] ^= 0xff;
 	close(fd);
 	unlink("fifo");
-	need(!mkfifo("fifo", 0600) && (fifo_fd = open("fifo", O_RDWR | O_NONBLOCK)) >= 0 && write(fifo_fd, "fifo data", 9) == 9);
+	need(!mkfifo("fifo", 0600) && (fifo_fd = open("fifo", O_RDWR | O_NONBLOCK)) >= 0 &&
+	     write(fifo_fd, "fifo data", 9) == 9);
 	need((dir_fd = open(".", O_RDONLY | O_DIRECTORY)) >= 0);
 	need((path_fd = open("regular", O_PATH)) >= 0);
 	need((devnull_fd = open("/dev/null", O_RDWR)) >= 0);
@@ -96,7 +98,8 @@ static void make_sockets(void)
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	need(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair) && write(pair[0], "stream queue", 12) == 12);
-	need(!socketpair(AF_UNIX, SOCK_DGRAM, 0, dgram) && write(dgram[0], "one", 3) == 3 && write(dgram[0], "three", 5) == 5);
+	need(!socketpair(AF_UNIX, SOCK_DGRAM, 0, dgram) && write(dgram[0], "one", 3) == 3 &&
+	     write(dgram[0], "three", 5) == 5);
 	unlink("listening");
 	strcpy(un.sun_path, "listening");
 	need((listen_fd = socket(AF_UNIX, SOCK_STREAM, 0)) >= 0);
@@ -111,7 +114,8 @@ static void make_events(void)
 	sigset_t set;
 
 	need((event_fd = eventfd(7, EFD_NONBLOCK)) >= 0);
-	need((timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK)) >= 0 && !timerfd_settime(timer_fd, 0, &it, NULL));
+	need((timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK)) >= 0 &&
+	     !timerfd_settime(timer_fd, 0, &it, NULL));
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN + 2);
 	need(!sigprocmask(SIG_BLOCK, &set, NULL));
@@ -124,12 +128,43 @@ static void make_events(void)
 
 static void make_memory(void)
 {
-	need((shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) != MAP_FAILED);
+	need((shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) !=
+	     MAP_FAILED);
 	victim_fill(shared->fill, sizeof(shared->fill), 2);
 	need((memory = mmap(NULL, MEM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) != MAP_FAILED);
 	victim_fill(memory, MEM / 2, 3);
 	need(!mprotect(memory + MEM - PAGE, PAGE, PROT_NONE));
 	need(!madvise(memory + MEM - 4 * PAGE, PAGE, MADV_DONTFORK));
+}
+
+/* Nothing may have the value that a restored task has by itself. */
+static void set_process(unsigned n)
+{
+	struct rlimit lim = { 700 + n, 900 + n };
+	int fd;
+
+	need((fd = open("/proc/self/oom_score_adj", O_WRONLY)) >= 0 && write(fd, "123", 3) == 3 && !close(fd));
+	need((fd = open("/proc/self/coredump_filter", O_WRONLY)) >= 0 && write(fd, "0x21", 4) == 4 && !close(fd));
+	need(!setrlimit(RLIMIT_NOFILE, &lim));
+	need(!prctl(PR_SET_CHILD_SUBREAPER, n & 1, 0, 0, 0) && !prctl(PR_SET_THP_DISABLE, n == 2, 0, 0, 0));
+	umask(027 - n);
+}
+
+static void set_thread(unsigned n)
+{
+	cpu_set_t set;
+	char text[32];
+
+	need(!prctl(PR_SET_TIMERSLACK, 60000 + n) && !setpriority(PRIO_PROCESS, 0, (int)(3 + n % 16)));
+	CPU_ZERO(&set);
+	CPU_SET(n & 1, &set);
+	if (n & 1)
+		(void)!sched_setaffinity(0, sizeof(set), &set); /* where there is one processor it fails */
+	need(!syscall(SYS_ioprio_set, 1, 0, 2 << 13 | (3 + (n & 3))));
+	snprintf(text, sizeof(text), "sweep-%u", n);
+	need(!prctl(PR_SET_NAME, text));
+	if (n % 4 == 1)
+		need(!sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 }));
 }
 
 static void make_timer(void)
@@ -179,7 +214,9 @@ static void look_sockets(void)
 
 static void look_events(void)
 {
-	struct pollfd p[] = { { pipe_fd[0], POLLIN, 0 }, { fifo_fd, POLLIN, 0 }, { signal_fd, POLLIN, 0 }, { event_fd, POLLIN, 0 } };
+	struct pollfd p[] = {
+		{ pipe_fd[0], POLLIN, 0 }, { fifo_fd, POLLIN, 0 }, { signal_fd, POLLIN, 0 }, { event_fd, POLLIN, 0 }
+	};
 	struct epoll_event ev = { 0 };
 	struct itimerspec it;
 	struct itimerval real;
@@ -192,7 +229,8 @@ static void look_events(void)
 	always(pread(mem_fd, buf, 5, 0) == 5 && !memcmp(buf, "memfd", 5));
 	always(!sigpending(&set) && sigismember(&set, SIGRTMIN + 2) == (getpid() == parent_pid));
 	if (getpid() == parent_pid)
-		always(!getitimer(ITIMER_REAL, &real) && real.it_interval.tv_sec == 3600 && real.it_value.tv_sec > 3000);
+		always(!getitimer(ITIMER_REAL, &real) && real.it_interval.tv_sec == 3600 &&
+		       real.it_value.tv_sec > 3000);
 }
 
 static void look_memory(void)
@@ -216,6 +254,7 @@ static void *thread(void *arg)
 	double v = 1.0 + me->counter, w = v;
 
 	victim_fill(canary, sizeof(canary), 100 + me->counter);
+	set_thread(me->counter);
 	for (;;) {
 		struct timespec ts = { 0, ROUND_US * 1000 };
 
@@ -240,6 +279,7 @@ static void run(unsigned kid)
 	}
 	if (!kid)
 		make_timer();
+	set_thread(kid * (THREADS + 1));
 	for (;;) {
 		struct timespec ts = { 0, ROUND_US * 1000 };
 		sig_atomic_t before = posix_ticks;
@@ -281,10 +321,13 @@ int main(void)
 			continue;
 		if (i == 2) /* a process group of its own */
 			need(!setpgid(0, 0));
+		set_process(i);
 		if (i == 3)
-			need(!setresgid(65534, 65534, 65534) && !setresuid(65534, 65534, 65534) && !prctl(PR_SET_DUMPABLE, 1));
+			need(!setresgid(65534, 65534, 65534) && !setresuid(65534, 65534, 65534) &&
+			     !prctl(PR_SET_DUMPABLE, 1));
 		run(i);
 	}
+	set_process(0);
 	victim_ready();
 	run(0);
 }

@@ -17,6 +17,8 @@
 #include "freeze.h"
 #include "image/image.h"
 
+enum { STAGE_TRIES = 8 };
+
 static bool holder_lives(int img)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -97,22 +99,28 @@ int dir_clean(int img, struct cr_err *e)
 	return 0;
 }
 
-void dir_remove_stage(int img)
+static void empty_stage(int img)
 {
 	int fd = openat(img, STAGE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
-	DIR *dir;
 
-	if (fd < 0)
-		return;
-	dir = fdopendir(fd);
 	if (!dir) {
-		close(fd);
+		fd_close(fd);
 		return;
 	}
 	while ((d = readdir(dir)))
 		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
 			unlinkat(fd, d->d_name, 0);
 	closedir(dir);
-	unlinkat(img, STAGE_DIR, AT_REMOVEDIR);
+}
+
+void dir_remove_stage(int img)
+{
+	/* A stage that has not heard yet that the dump has failed may still make a file in it. */
+	for (int i = 0; i < STAGE_TRIES; i++) {
+		empty_stage(img);
+		if (!unlinkat(img, STAGE_DIR, AT_REMOVEDIR) || errno != ENOTEMPTY)
+			return;
+	}
 }

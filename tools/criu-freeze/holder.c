@@ -91,6 +91,20 @@ struct holder *holder_alloc(void)
 	return h;
 }
 
+struct holder *holder_alone(pid_t pid, int timeout)
+{
+	struct holder *h = holder_alloc();
+
+	if (!h)
+		return NULL;
+	h->a = (struct holder_args){ .root = pid, .img = -1, .pair = -1, .timeout = timeout, .alone = true };
+	h->listener = h->lease_fd = h->signal_fd = h->socket_dir = -1;
+	h->front_done = true;
+	for (unsigned i = 0; i < HOLDER_PARKED; i++)
+		h->parked[i].fd = -1;
+	return h;
+}
+
 /* ---- the socket ---- */
 
 /* In @dir, as the current directory: the length of the path does not matter. Renamed when it listens. */
@@ -275,10 +289,10 @@ static int one_round(struct holder *h, int timeout)
 	for (unsigned i = 0; i < HOLDER_CLIENTS; i++)
 		p[4 + i] = (struct pollfd){ h->client[i].fd, POLLIN, 0 };
 	n = poll(p, POLL_MAX, timeout);
-	if (n < 0)
-		return errno == EINTR ? 1 : -1;
-	if (!n)
-		return 0;
+	if (n < 0 && errno != EINTR && timeout)
+		poll(NULL, 0, 10); /* no memory just now */
+	if (n <= 0)
+		return n && timeout ? 1 : 0;
 	if (p[1].revents || p[3].revents || (p[2].revents && front_event(h)))
 		return -1;
 	for (unsigned i = 0; i < HOLDER_CLIENTS && !h->over; i++)
@@ -300,6 +314,20 @@ static bool all_here(const struct holder *h)
 	return (waiting & h->a.expect) == h->a.expect;
 }
 
+/* One of --expect that has ended before it came; 0: none. */
+static uint32_t missing(const struct holder *h, const char *const *names)
+{
+	uint32_t here = 0;
+
+	for (unsigned i = 0; i < HOLDER_CLIENTS; i++)
+		if (h->client[i].fd >= 0)
+			here |= 1u << h->client[i].stage;
+	for (uint32_t left = h->a.lease ? h->a.expect & ~here : 0; left; left &= left - 1)
+		if (!ahead_lives(h->a.lease, names[__builtin_ctz(left)]))
+			return left & -left;
+	return 0;
+}
+
 /* Until the stages of --expect wait for the tree. */
 static int wait_ahead(struct holder *h, struct cr_err *e)
 {
@@ -316,6 +344,12 @@ static int wait_ahead(struct holder *h, struct cr_err *e)
 		ret = one_round(h, 100);
 		if (ret < 0)
 			return cr_err_set(e, CR_E_HOLDER_VOID, 0, "tree", "whoever asked for it has ended");
+		failed = ret ? 0 : missing(h, names);
+		if (failed) {
+			cr_err_set(e, CR_E_HOLDER, 0, names[__builtin_ctz(failed)], "it ended before it came");
+			cr_err_remedy(e, "see what it said above or on the terminal, and make the dump again");
+			return -ECHILD;
+		}
 		if (holder_now() > end)
 			return cr_err_set(e, CR_E_HOLDER, ETIMEDOUT, "stages",
 					  "those of --expect did not all come in %d s", seconds);
@@ -374,6 +408,8 @@ static int prepare(struct holder *h, const struct holder_args *args, struct cr_e
 	sigaddset(&all, SIGINT);
 	sigaddset(&all, SIGHUP);
 	h->signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (h->signal_fd < 0)
+		return cr_err_set(e, CR_E_SYSTEM, errno, "holder", "signalfd");
 	if (getrandom(&h->epoch, sizeof(h->epoch), GRND_NONBLOCK) != sizeof(h->epoch))
 		h->epoch = holder_now();
 	if (args->lease) {

@@ -91,6 +91,9 @@ struct holder {
 
 /* Memory for a holder, shared with children; NULL: none left. */
 struct holder *holder_alloc(void);
+/* A holder without socket and clients, to stop one process for a moment in this process (tree_stop(), release_thaw()). Unmapped by
+ * the caller (h->size); NULL: no memory. @timeout: seconds */
+struct holder *holder_alone(pid_t pid, int timeout);
 /* Run the holder in this (forked) process; does not return. */
 void holder_run(struct holder *h, const struct holder_args *args) __attribute__((noreturn));
 
@@ -117,8 +120,12 @@ void release_seized(struct holder *h);
 /* ---- verbs.c ---- */
 /* Make ready for calls in @t: our area in its process, what it may run. @b: filled but for the calls. Return: 0 or -errno. */
 int thread_prepare(struct holder *h, struct hthread *t, struct remote_batch *b);
+/* Is a thread on its way home after the death of another holder? All threads stand. */
+bool on_way_home(struct holder *h, const struct hproc *p);
 /* One request of client @c is in @in. The answer goes to its socket. */
 void verb_dispatch(struct holder *h, unsigned c, const uint8_t *in, size_t len, int fd);
+/* Is there a child of @parent that is, or may become, the program @name? */
+bool ahead_lives(pid_t parent, const char *name);
 /* Answer those in HOLD_WAIT that can go on, or that cannot any more. */
 void verb_wake_waiters(struct holder *h);
 /* Who waits for @stage (enum hold_stage) waits in vain. */

@@ -55,7 +55,13 @@ static void send_answer(int fd, int err, const char *text, const void *out, size
 	if (err)
 		snprintf(ans.text, sizeof(ans.text), "%s", text ? text : strerror(err));
 	/* A client that does not read its answers loses them; the holder does not wait for it. */
-	sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN) /* it would wait for an answer that never comes: its connection ends instead */
+			shutdown(fd, SHUT_RDWR);
+		break;
+	}
 }
 
 static int need_held(struct ask *a)
@@ -370,15 +376,15 @@ static void check_thread(struct hthread *t, const struct hproc *p)
 	t->r.single = (p->r.seccomp && t->r.tid == p->pid) || trace_seccomp_filter(t->r.tid, 0, NULL, 0) >= 0;
 }
 
-/* What a killed holder left stays while a thread is on its way home from there. */
-static void check_left(struct holder *h, struct hproc *p)
+bool on_way_home(struct holder *h, const struct hproc *p)
 {
-	for (uint32_t k = p->leader; k != NO_INDEX && p->r.left; k = h->thread[k].next) {
+	for (uint32_t k = p->leader; k != NO_INDEX; k = h->thread[k].next) {
 		struct hthread *t = &h->thread[k];
 
-		if ((t->state == TH_HELD || t->state == TH_STOPPED) && (remote_load(&t->r) || remote_in_left(&p->r, &t->r)))
-			p->r.left = 0;
+		if ((t->state == TH_HELD || t->state == TH_STOPPED) && (remote_load(&t->r) || remote_on_way_home(&t->r)))
+			return true;
 	}
+	return false;
 }
 
 /* Our area in each process that is named by @b. */
@@ -396,7 +402,7 @@ static void map_all(struct holder *h, struct remote_batch *b, size_t n)
 			again |= m[j].p == b[i].p;
 		if (b[i].err || b[i].p->map || again)
 			continue;
-		check_left(h, p);
+		b[i].p->left_idle = b[i].p->left && !on_way_home(h, p);
 		b[i].p->low_sp = lowest_sp(h, p);
 		m[k++] = (struct remote_batch){ .p = b[i].p, .t = b[i].t };
 	}

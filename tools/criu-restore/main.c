@@ -22,6 +22,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/privilege.h"
 #include "base/script.h"
 #include "core.pb-c.h"
 #include "image/manifest.h"
@@ -268,7 +269,10 @@ static int run(struct restore *x, int *code, struct cr_err *e)
 	if (!x->opts.plan && (x->opts.check_only || check_marked(x->rst.img)))
 		return check_run(x, code, e);
 	stage_begin(&x->facts, "criu-restore");
-	err = prepare(x, e);
+	if (!x->opts.plan)
+		err = cr_privilege_check(&x->opts, e);
+	if (!err)
+		err = prepare(x, e);
 	if (err && !x->opts.plan)
 		report_json(x, e);
 	if (err)
@@ -295,8 +299,8 @@ int main(int argc, char **argv)
 
 	x.start_us = clock_us();
 	/* libc's registration would write into memory that is gone later (rseq(2)). */
-	if (__rseq_size && syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
-				   RSEQ_FLAG_UNREGISTER, RSEQ_SIG))
+	if (__rseq_size &&
+	    syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32, RSEQ_FLAG_UNREGISTER, RSEQ_SIG))
 		rseq = errno;
 	err = cr_tool_start("criu-restore", usage, W_RESTORE, true, argc, argv, &x.opts, &x.rst.img, &e);
 	x.rst.opts = &x.opts;

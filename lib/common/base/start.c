@@ -129,10 +129,16 @@ static void fill_standard(void)
 	fd_close(fd);
 }
 
+/* What may have hit this process alone. */
+static bool is_own_trouble(int err)
+{
+	return err == ENOMEM || err == EMFILE || err == ENFILE || err == EIO || err == EINTR || err == EAGAIN;
+}
+
 /* A stage that the wrapper started ahead does not tell what criu-freeze, with the same arguments, tells too. */
 static void leave_to_freeze(const struct cr_opts *o, const struct cr_err *e)
 {
-	if (o->wait && getenv("CRIU_LOG_OPEN"))
+	if (o->wait && getenv("CRIU_LOG_OPEN") && !is_own_trouble(e->err))
 		exit(cr_exit_code(o, e));
 }
 

@@ -335,10 +335,14 @@ int img_get_as(struct img_reader *r, const ProtobufCMessageDescriptor *d, struct
 int img_get(struct img_reader *r, struct arena *a, void *ret, struct cr_err *e)
 {
 	const ProtobufCMessageDescriptor *d = img_descriptor(r->type, r->entry);
+	int got;
 
 	if (d)
 		return img_get_as(r, d, a, ret, e);
-	if (ahead(r, 1) == 0 && r->start == r->end)
+	got = ahead(r, 1);
+	if (got < 0)
+		return io_error(r, -got, e);
+	if (r->start == r->end)
 		return 0;
 	return img_bad(r, e, "has %s behind it", img_table[r->type].magic ? "more data" : "no entries, but data");
 }
@@ -353,8 +357,14 @@ int img_read_one(int dir, enum img_type type, unsigned long id, struct arena *a,
 	got = img_open(dir, type, id, &r, e);
 	if (got > 0)
 		got = img_get(&r, a, &m, e);
-	if (got > 0 && img_table[type].payload == IMG_NOPL && img_get(&r, a, &more, e) != 0)
-		got = img_bad(&r, e, "is followed by more data");
+	if (got > 0 && img_table[type].payload == IMG_NOPL) {
+		int behind = img_get(&r, a, &more, e);
+
+		/* What cannot be read is not damaged. */
+		if (behind > 0 || (behind < 0 && (!e || e->code == CR_E_IMG_CORRUPT)))
+			behind = img_bad(&r, e, "is followed by more data");
+		got = behind ? behind : got;
+	}
 	img_close(&r);
 	if (!got) {
 		cr_err_set(e, CR_E_IMG_MISSING, 0, img_name(type, id, name), "is missing or empty");

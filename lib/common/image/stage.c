@@ -42,8 +42,7 @@ int stage_write_file(int img, const char *name, const void *data, size_t len, st
 	_cleanup_close_ int fd = -1;
 	int ret;
 
-	if (mkdirat(img, STAGE_DIR, 0700) && errno != EEXIST)
-		return stage_error(errno, STAGE_DIR, "cannot be made", e);
+	/* criu-freeze makes the directory, and removes it when the tree goes on: it shall not come again. */
 	fd = openat(img, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return stage_error(errno, name, "cannot be created", e);

@@ -116,6 +116,8 @@ static int parse_row(const json_t *o, const struct extra_plan *p, const uint8_t 
 	return err ? bad(e, row->tid, "the affinity is no hexadecimal mask") : 0;
 }
 
+enum { EXTRA_MAX = 512 << 20 };
+
 static int by_tid(const void *a, const void *b)
 {
 	const struct extra_row *x = a, *y = b;
@@ -127,14 +129,19 @@ static int load_rows(struct rst *r, struct extra_plan *p, const uint8_t *here, b
 		     struct cr_err *e)
 {
 	int fd = img_open_file(r->img, EXTRA_NAME, e), err = 0;
-	json_error_t why;
+	_cleanup_free_ char *text = NULL;
 	json_t *doc, *tasks, *row;
+	json_error_t why;
+	ssize_t len;
 	size_t i;
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	doc = json_loadfd(fd, JSON_REJECT_DUPLICATES, &why);
+	len = read_file_fd(fd, EXTRA_MAX, &text);
 	close(fd);
+	if (len < 0)
+		return cr_err_set(e, CR_E_SYSTEM, (int)-len, EXTRA_NAME, "cannot be read");
+	doc = json_loadb(text, (size_t)len, JSON_REJECT_DUPLICATES, &why);
 	if (!doc)
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, EXTRA_NAME, "line %d: %s", why.line, why.text);
 	tasks = json_object_get(doc, "tasks");
