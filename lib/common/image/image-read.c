@@ -17,7 +17,7 @@
 #include "base/fd.h"
 #include "image/wire.h"
 
-enum { BUF_SIZE = 64 << 10 };
+enum { BUF_SIZE = 64 << 10, UNPACKED_MAX = 1 << 30 };
 
 static int io_error(const struct img_reader *r, int err, struct cr_err *e)
 {
@@ -267,6 +267,15 @@ int img_skip(struct img_reader *r, uint64_t len, struct cr_err *e)
 	return 0;
 }
 
+/* Nothing but zeros, as in a file that was never written (and may be sparse, without an end): no entry but the only one can be so. */
+static bool needs_bytes(const ProtobufCMessageDescriptor *d)
+{
+	for (unsigned int i = 0; d && i < d->n_fields; i++)
+		if (d->fields[i].label == PROTOBUF_C_LABEL_REQUIRED)
+			return true;
+	return false;
+}
+
 int img_get_packed(struct img_reader *r, const uint8_t **ret_data, size_t *ret_len, struct cr_err *e)
 {
 	uint32_t size;
@@ -287,6 +296,10 @@ int img_get_packed(struct img_reader *r, const uint8_t **ret_data, size_t *ret_l
 		return img_bad(r, e, "says it is %u bytes long, more than 64 MiB", size);
 	}
 	take(r, sizeof(size));
+	if (!size && needs_bytes(img_descriptor(r->type, r->entry))) {
+		r->entry++;
+		return img_bad(r, e, "is empty");
+	}
 	if (r->size >= 0 && size > r->size - r->pos)
 		return truncated(r, e);
 	if (size > BUF_SIZE) {
@@ -323,9 +336,9 @@ int img_get_as(struct img_reader *r, const ProtobufCMessageDescriptor *d, struct
 		return got;
 	if (!wire_depth_ok(d, data, len))
 		return img_bad(r, e, "is not a %s: broken, or nested too deeply", d->name);
-	m = protobuf_c_message_unpack(d, &alloc, len, data);
+	m = img_unpack(d, a, data, len);
 	if (!m)
-		return img_bad(r, e, "is not a %s: broken, or a required field is missing", d->name);
+		return img_bad(r, e, "is not a %s: broken, a required field is missing, or it is too large", d->name);
 	if (!r->lenient && !img_valid(m, why))
 		return img_bad(r, e, "%s", why);
 	*(ProtobufCMessage **)ret = m;
@@ -416,16 +429,30 @@ ssize_t img_read_all(int dir, enum img_type type, unsigned long id, struct arena
 	return n;
 }
 
-static void *allocate(void *arena, size_t size)
+/* What a message may take when it is unpacked: empty ones inside of it have 2 bytes there and up to 200 here. */
+struct budget {
+	struct arena *arena;
+	size_t left;
+};
+
+static void *allocate(void *data, size_t size)
 {
-	return arena_alloc(arena, size);
+	struct budget *b = data;
+
+	if (size > b->left)
+		return NULL;
+	b->left -= size;
+	return arena_alloc(b->arena, size);
 }
 
-static void release(void *arena, void *p)
+static void release(void *data, void *p)
 {
 }
 
-ProtobufCAllocator img_allocator(struct arena *a)
+ProtobufCMessage *img_unpack(const ProtobufCMessageDescriptor *d, struct arena *a, const uint8_t *data, size_t len)
 {
-	return (ProtobufCAllocator){ .alloc = allocate, .free = release, .allocator_data = a };
+	struct budget b = { a, UNPACKED_MAX };
+	ProtobufCAllocator alloc = { .alloc = allocate, .free = release, .allocator_data = &b };
+
+	return protobuf_c_message_unpack(d, &alloc, len, data);
 }

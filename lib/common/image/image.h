@@ -164,7 +164,7 @@ struct PagemapEntry;
 uint64_t img_pagemap_pages(const struct PagemapEntry *entry);
 uint32_t img_pagemap_flags(const struct PagemapEntry *entry);
 
-/* protobuf-c allocator on an arena; frees nothing. */
-ProtobufCAllocator img_allocator(struct arena *a);
+/* A message, in @a. NULL: these bytes are none, or it takes more than 1 GiB. wire_depth_ok() must have passed it. */
+ProtobufCMessage *img_unpack(const ProtobufCMessageDescriptor *d, struct arena *a, const uint8_t *data, size_t len);
 
 #endif
