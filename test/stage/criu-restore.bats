@@ -141,7 +141,48 @@ json()
 	run R -d
 	kill $!
 	[ "$status" = 1 ]
-	grep -q "pid $PID: it is in use by sleep.*\[pid-taken\]" "$WORK/restore.log"
+	grep -q "pid $PID: it is in use by sleep (process $PID: \"sleep 100\", parent .*\[pid-taken\]" "$WORK/restore.log"
+}
+
+@test "criu-restore: all pids that are taken are told at once: by whom, as what, since when" {
+	start_program bash -c 'for i in 1 2 3 4; do sleep 1000 & done; wait'
+	wait_for 5 eval '[ "$(tree_of "$PID" | wc -l)" = 5 ]'
+	dump
+	pids=$(jq -r '.tree[].pid' "$IMG/manifest.json" | tr '\n' ' ')
+	hows='process thread group session zombie'
+	# shellcheck disable=SC2086
+	set -- $pids
+	args=''
+	for how in $hows; do
+		args="$args $1:$how"
+		shift
+	done
+	# shellcheck disable=SC2086
+	"$VICTIMS/taker" $args 3>&- >"$T/taker" &
+	taker=$!
+	wait_for 10 has_line "$T/taker" ready || fail "$(cat "$T/taker")"
+	refused pid-taken "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log "$LOG_LEVEL"
+	grep '\[pid-taken\]' "$WORK/restore.log" >"$T/lines"
+	[ "$(wc -l <"$T/lines")" = 5 ]
+	started=" started $(date +%Y)-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9])"
+	set -- "it is in use by taker (process " "it is a thread of taker (process $taker: " "it is the process group of taker (process " \
+		"it is the session of taker (process " "it is in use by the zombie taker (process "
+	for pid in $pids; do
+		grep -q "pid $pid: $1.*parent.*$started" "$T/lines" || fail "pid $pid: $1"
+		shift
+	done
+	grep -q "process $taker (taker) must reap it" "$T/lines"
+	grep -q "criu-ns restore" "$T/lines"
+	[ "$(jq -r '.pid_conflicts[] | "\(.pid):\(.used_as)\(if .state == "Z" then " zombie" else "" end)"' "$WORK/restore.json" | sort)" = \
+		"$(sed 's/ /\n/g; s/:zombie/:process zombie/; s/:group/:process group/' <<<"${args# }" | sort)" ]
+	jq -e --arg c "$VICTIMS/taker" '.error.code == "pid-taken" and (.failures | length) == 5 and
+		all(.pid_conflicts[]; .comm == "taker" and (.started | length) == 19 and (.state == "Z" or (.command | startswith($c))))' "$WORK/restore.json"
+	# shellcheck disable=SC2046
+	set -- $taker $(jq -r '.pid_conflicts[].process' "$WORK/restore.json" | sort -u)
+	kill -KILL "$@" 2>/dev/null || true
+	wait_for 5 gone "$@"
+	restore
+	kill -KILL "$PID"
 }
 
 @test "criu-restore: broken images: nothing is left, the error names the image" {

@@ -90,6 +90,10 @@ void report_json(struct restore *x, const struct cr_err *failure)
 					   (json_int_t)x->plan.nr_live, "threads", (json_int_t)x->plan.nr_threads);
 	if (failure)
 		cr_report_add(&report, failure);
+	for (size_t i = 1; failure && failure->code == CR_E_PID_TAKEN && i < x->taken.n; i++)
+		cr_report_add(&report, &x->taken.v[i]);
+	if (x->conflicts && x->facts.extra)
+		json_object_set(x->facts.extra, "pid_conflicts", x->conflicts);
 	/* The error goes to stderr in any case. */
 	if (work < 0 || restore_record_write(work, &x->facts, &report, &e))
 		log_warn("restore.json cannot be written: %s", e.code ? e.reason : strerror(errno));

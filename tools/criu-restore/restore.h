@@ -50,11 +50,17 @@ struct restore {
 	int timens; /* our own time namespace, to go back to; -1 */
 	uint64_t start_us, fork_us, forked_us;
 	struct stage_facts facts; /* of restore.json */
+	struct cr_report taken;	  /* pids: all conflicts, and the same for restore.json */
+	json_t *conflicts;
 };
 
-/* ---- tree.c: making tasks ---- */
-/* Are all pids free? Return: 0, or -EEXIST with @e naming the holder. */
+/* ---- pids.c ---- */
+/* Are all pids free? Return: 0, or -EEXIST with @e naming the first holder; the others are told, and in x->taken. */
 int tree_check_pids(struct restore *x, struct cr_err *e);
+/* @pid is in use: by whom. Return: -EEXIST. */
+int pid_taken(pid_t pid, struct cr_err *e);
+
+/* ---- tree.c: making tasks ---- */
 /* Make the root, which makes the others. */
 int tree_make(struct restore *x, struct cr_err *e);
 /* What task x->me has to create: before its own setsid() or after. @cow: those that want our memory first. */

@@ -9,7 +9,6 @@
  *
  * Signals are blocked from before the first clone to the last moment.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -20,118 +19,13 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "core.pb-c.h"
-#include "proc/stat.h"
-#include "kind/restore-check.h"
 #include "restore.h"
 #include "trace/trace.h"
-
-/* A look at a pid that is not free yet, and how many looks a pid gets: 2 s, or 50 ms where a parent has to reap. */
-enum { LOOK_US = 2000, PATIENCE = 1000, PATIENCE_PARENT = 25 };
-
-/* No process has it, but one is in the session or group of that number. Return: its pid, 0: nobody found. */
-static pid_t find_member(pid_t id, struct proc_stat *ret)
-{
-	DIR *dir = opendir("/proc");
-	struct dirent *d;
-	pid_t found = 0;
-
-	while (dir && !found && (d = readdir(dir))) {
-		pid_t pid = atoi(d->d_name);
-		_cleanup_close_ int proc = pid > 0 ? open_proc_pid(pid) : -1;
-
-		if (proc >= 0 && !proc_stat_read(proc, "stat", ret) && (ret->session == id || ret->pgrp == id))
-			found = pid;
-	}
-	if (dir)
-		closedir(dir);
-	return found;
-}
-
-static int taken(pid_t pid, struct cr_err *e)
-{
-	_cleanup_close_ int proc = open_proc_pid(pid);
-	struct proc_stat st;
-	char what[32];
-	pid_t member;
-
-	snprintf(what, sizeof(what), "pid %d", pid);
-	if (proc < 0 || proc_stat_read(proc, "stat", &st)) {
-		member = find_member(pid, &st);
-		if (member) {
-			cr_err_set(e, CR_E_PID_TAKEN, 0, what, "it is the %s of process %d (%s)",
-				   st.session == pid ? "session" : "process group", member, st.comm);
-			cr_err_remedy(e, "end process %d, or restore in a new pid namespace", member);
-		} else {
-			cr_err_set(e, CR_E_PID_TAKEN, 0, what, "it is in use, but its holder cannot be seen");
-		}
-	} else if (st.state == 'Z') {
-		cr_err_set(e, CR_E_PID_TAKEN, 0, what, "it is held by a zombie (%s) that its parent %d has not reaped",
-			   st.comm, st.ppid);
-		cr_err_remedy(e, "process %d must reap it, or end; then restore again", st.ppid);
-	} else {
-		cr_err_set(e, CR_E_PID_TAKEN, 0, what, "it is in use by %s%s (parent %d)", st.comm,
-			   st.state == 'X' ? ", which is ending" : "", st.ppid);
-	}
-	return -EEXIST;
-}
-
-static bool in_use(pid_t pid)
-{
-	return !syscall(SYS_tkill, pid, 0) || errno == EPERM;
-}
-
-/*
- * Is a pid about to become free? Some systems' process 1 reaps now and then only (kernel-facts.md H), a large process
- * takes a moment to die, and a parent to reap: a restore right after a dump shall not fail for that.
- * Return: for how many looks to wait at most, 0: it is not.
- */
-static unsigned is_ending(pid_t pid)
-{
-	_cleanup_close_ int proc = open_proc_pid(pid);
-	struct proc_stat st;
-
-	if (proc < 0 || proc_stat_read(proc, "stat", &st))
-		return PATIENCE; /* it just went */
-	if (st.state == 'Z' && st.ppid > 1)
-		return PATIENCE_PARENT;
-	return st.state == 'X' || st.flags & PROC_PF_EXITING ? PATIENCE : 0;
-}
-
-static int check_pid(pid_t pid, unsigned *looks, struct cr_err *e)
-{
-	const struct timespec moment = { 0, LOOK_US * 1000 };
-
-	for (; in_use(pid); ++*looks) {
-		if (*looks >= is_ending(pid))
-			return taken(pid, e);
-		nanosleep(&moment, NULL);
-	}
-	return 0;
-}
-
-int tree_check_pids(struct restore *x, struct cr_err *e)
-{
-	const struct plan *p = &x->plan;
-	unsigned looks = 0; /* in all */
-	int err = 0;
-
-	rst_area(&x->rst, "pids", p->nr);
-	for (size_t i = 0; !err && i < p->nr; i++) {
-		const struct plan_task *t = &p->tasks[i];
-
-		err = rst_found(&x->rst, check_pid(t->pid, &looks, e), e);
-		rst_area(&x->rst, "pids", t->nr_threads ? t->nr_threads - 1 : 0);
-		for (size_t k = 1; !err && k < t->nr_threads; k++)
-			err = rst_found(&x->rst, check_pid(t->threads[k].tid, &looks, e), e);
-	}
-	return err;
-}
 
 /* Return: pid in the creator, 0 in the new task, -errno. @tid 0: any. */
 static pid_t clone_task(pid_t tid, uint64_t flags)
@@ -152,7 +46,7 @@ static int clone_failed(pid_t pid, int err, struct cr_err *e)
 	char what[32];
 
 	if (err == -EEXIST)
-		return taken(pid, e);
+		return pid_taken(pid, e);
 	snprintf(what, sizeof(what), "pid %d", pid);
 	if (err == -EPERM)
 		return cr_err_set(e, CR_E_PRIVILEGE, -err, what, "clone3 with a chosen pid");
