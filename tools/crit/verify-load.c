@@ -177,7 +177,6 @@ static bool is_pagemap(enum img_type type)
 static void check_message(struct verify *v, const char *name, long entry, const ProtobufCMessageDescriptor *d,
 			  const uint8_t *data, size_t len, struct arena *a, void **ret)
 {
-	ProtobufCAllocator alloc = img_allocator(a);
 	size_t errors = v->found->errors;
 	char why[160];
 
