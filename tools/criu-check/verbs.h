@@ -13,5 +13,8 @@
  * Return: 0, or -errno with @e when the work could not be done.
  */
 int verb_explain(const struct cr_opts *o, char **words, int nr, int *code, struct cr_err *e);
+int verb_check(const struct cr_opts *o, char **words, int nr, int *code, struct cr_err *e);
+/* @img: the images directory */
+int verb_cpuinfo(const struct cr_opts *o, int img, char **words, int nr, int *code, struct cr_err *e);
 
 #endif

@@ -39,7 +39,8 @@ _criu()
 	esac
 	case $1 in
 	*criu-freeze) words='seal kill thaw stop status cont end unlock exec' ;;
-	*criu) words='dump restore exec' ;;
+	*criu) words='dump restore exec check cpuinfo' ;;
+	*criu-check) words='check cpuinfo explain' ;;
 	esac
 	case $cur in
 	-*) words=$options ;;

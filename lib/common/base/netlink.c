@@ -31,6 +31,20 @@ static int on_error(struct sockaddr_nl *from, struct nlmsgerr *e, void *arg)
 	return NL_STOP;
 }
 
+/* A dump that failed ends with the error in its last message (a module of sock_diag that is missing, say). */
+static int on_done(struct nl_msg *msg, void *arg)
+{
+	const struct nlmsghdr *h = nlmsg_hdr(msg);
+	struct ask *a = arg;
+	int32_t err = 0;
+
+	if (nlmsg_datalen(h) >= (int)sizeof(err))
+		memcpy(&err, nlmsg_data(h), sizeof(err));
+	if (err < 0)
+		a->ret = err;
+	return NL_OK;
+}
+
 /* libnl has codes of its own and no way back; what else fails shows in errno. */
 static int failed(int nle)
 {
@@ -54,6 +68,7 @@ int nl_ask(int protocol, int type, bool dump, const void *request, size_t len, n
 	if (!nle) {
 		nl_socket_disable_auto_ack(sk);
 		nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_answer, &a);
+		nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_done, &a);
 		nl_cb_err(cb, NL_CB_CUSTOM, on_error, &a);
 		nle = nl_send_simple(sk, type, dump ? NLM_F_DUMP : 0, (void *)request, len);
 	}

@@ -198,6 +198,14 @@ int trace_get_rseq(pid_t tid, struct trace_rseq *ret)
 	return n < 0 ? -errno : 0;
 }
 
+int trace_set_breakpoint(pid_t tid, uint64_t addr)
+{
+	enum { LOCAL_0 = 1 }; /* in DR7: the first one is on; its length and kind are 0: execution */
+	int err = op(PTRACE_POKEUSER, tid, offsetof(struct user, u_debugreg[0]), addr);
+
+	return err ? err : op(PTRACE_POKEUSER, tid, offsetof(struct user, u_debugreg[7]), LOCAL_0);
+}
+
 ssize_t trace_seccomp_filter(pid_t tid, unsigned index, struct sock_filter *insns, size_t max)
 {
 	/* The kernel does not take a size: ask for it first. Filters of a stopped thread do not change. */

@@ -78,6 +78,8 @@ struct trace_rseq {
 };
 /* -EINVAL or -EIO: the kernel (before 5.13) cannot tell. Zeroes: not registered. */
 int trace_get_rseq(pid_t tid, struct trace_rseq *ret);
+/* A hardware breakpoint of a stopped thread, at @addr. For a look whether there are such: nothing takes it away again. */
+int trace_set_breakpoint(pid_t tid, uint64_t addr);
 /*
  * A seccomp filter, 0 the newest.
  * @insns: NULL or room for @max instructions
