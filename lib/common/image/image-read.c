@@ -324,7 +324,6 @@ int img_get_packed(struct img_reader *r, const uint8_t **ret_data, size_t *ret_l
 
 int img_get_as(struct img_reader *r, const ProtobufCMessageDescriptor *d, struct arena *a, void *ret, struct cr_err *e)
 {
-	ProtobufCAllocator alloc = img_allocator(a);
 	ProtobufCMessage *m;
 	const uint8_t *data;
 	char why[160];
