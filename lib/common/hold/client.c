@@ -105,8 +105,8 @@ static ssize_t receive_answer(struct hold *h, const struct hold_req *req, void *
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return gone(e, n < 0 ? errno : 0, verb(req->verb));
-	if ((size_t)n < sizeof(ans) || msg.msg_flags & MSG_TRUNC || ans.len != n - sizeof(ans))
-		return cr_err_set(e, CR_E_HOLDER, EPROTO, "holder", "%s: its answer has a wrong length",
+	if ((size_t)n < sizeof(ans) || msg.msg_flags & MSG_TRUNC || ans.len != n - sizeof(ans) || ans.err < 0)
+		return cr_err_set(e, CR_E_HOLDER, EPROTO, "holder", "%s: its answer has a wrong length, or no errno",
 				  verb(req->verb));
 	if (!ans.err)
 		return (ssize_t)ans.len;
@@ -508,7 +508,7 @@ static void unpack_jobs(struct hold_job *jobs, size_t n, const uint8_t *buf)
 		struct hold_part head;
 
 		memcpy(&head, buf, sizeof(head));
-		jobs[i].err = -head.err;
+		jobs[i].err = head.err < 0 ? -EPROTO : -head.err;
 		memcpy(jobs[i].calls, buf + sizeof(head), jobs[i].n * sizeof(*jobs[i].calls));
 		buf += sizeof(head) + jobs[i].n * sizeof(*jobs[i].calls);
 	}

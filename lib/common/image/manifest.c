@@ -33,7 +33,7 @@
 #include "image/image.h"
 #include "image/need-set.h"
 
-enum { MANIFEST_FORMAT = 1, MANIFEST_MAX = 512 << 20 };
+enum { MANIFEST_FORMAT = 1, MANIFEST_MAX = 128 << 20, VALUES_MAX = 8 << 20 };
 
 /* Return: a descriptor that holds the lock until it is closed, or -errno. */
 static int lock_dir(int img, struct cr_err *e)
@@ -131,12 +131,25 @@ static int check_format(json_t *m, struct cr_err *e)
 	return 0;
 }
 
+/* At most so many values: each takes some 100 bytes, though it may have but two in the text. */
+static size_t count_values(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += text[i] == ',' || text[i] == '[' || text[i] == '{';
+	return n;
+}
+
 static int parse(const char *text, size_t len, json_t **ret, struct cr_err *e)
 {
 	json_error_t bad;
-	json_t *m = json_loadb(text, len, JSON_REJECT_DUPLICATES, &bad);
+	json_t *m;
 	int err;
 
+	if (count_values(text, len) > VALUES_MAX)
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "it has more than %d values", VALUES_MAX);
+	m = json_loadb(text, len, JSON_REJECT_DUPLICATES, &bad);
 	if (!m)
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "line %d: %s", bad.line, bad.text);
 	err = check_format(m, e);
