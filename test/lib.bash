@@ -232,6 +232,23 @@ check_images()
 {
 	"$PYTHON" "$TOP/test/check-manifest" "$TOP/proto/manifest.schema.json" "$IMG/manifest.json" || fail "manifest.json"
 	[ ! -x "$SHARED/tools/imgcheck" ] || "$SHARED/tools/imgcheck" "$IMG" >"$T/imgcheck.txt" 2>&1 || { cat "$T/imgcheck.txt" >&2; fail imgcheck; }
+	"$BIN/crit" verify --quiet "$IMG" >"$T/verify.txt" 2>&1 || { cat "$T/verify.txt" >&2; fail "crit verify"; }
+	check_round_trip
+}
+
+# Every image is the same again after crit decode | crit encode. Of the largest directories, a part.
+check_round_trip()
+{
+	local f n=0
+
+	for f in "$IMG"/*.img "$IMG"/stats-dump; do
+		case ${f##*/} in
+		pages-* | *.tar.gz.img | ifaddr-* | route-* | route6-* | rule-* | *tables-* | netns-ct-* | netns-exp-*) continue ;; # raw
+		esac
+		[ -f "$f" ] || continue
+		[ $((n += 1)) -le "${ROUND_TRIPS:-100}" ] || break
+		"$BIN/crit" decode -i "$f" | "$BIN/crit" encode | cmp -s - "$f" || fail "crit decode | crit encode: ${f##*/}"
+	done
 }
 
 dump()

@@ -7,7 +7,7 @@ _crit()
 	case $COMP_CWORD:$verb in
 	1:*) words='core decode diff edit encode info report show verify x --help --version' ;;
 	*:core) words='-o --out --output' ;;
-	*:decode) words='-i --in --input -o --out --output --pretty --nopl' ;;
+	*:decode) words='-i --in --input -o --out --output --pretty --nopl --quote-large' ;;
 	*:diff) words='--json --no-pages --fields' ;;
 	*:edit) words='-n --dry-run -d --delete --set-root-pid --set-pid --remap-address --rename-path' ;;
 	*:encode) words='-i --in --input -o --out --output --lenient' ;;

@@ -51,9 +51,9 @@ int print_image(struct printer *p, struct img_reader *r, bool nopl, struct cr_er
 	return p->out.ob->err ? 0 : got;
 }
 
-int decode_file(const char *in, const char *out, bool pretty, bool nopl)
+int decode_file(const char *in, const char *out, unsigned int how)
 {
-	struct printer p = { .out.pretty = pretty };
+	struct printer p = { .out.pretty = how & DECODE_PRETTY, .out.quote_large = how & DECODE_QUOTE_LARGE };
 	struct output output;
 	struct img_reader r;
 	struct cr_err e;
@@ -68,7 +68,7 @@ int decode_file(const char *in, const char *out, bool pretty, bool nopl)
 	ret = output_open(&output, out, &e);
 	if (!ret) {
 		p.out.ob = output.ob;
-		ret = print_image(&p, &r, nopl, &e);
+		ret = print_image(&p, &r, how & DECODE_NOPL, &e);
 		if (output.ob->fd == STDOUT_FILENO)
 			ob_text(output.ob, "\n");
 		if (ret < 0)
@@ -85,16 +85,13 @@ int decode_file(const char *in, const char *out, bool pretty, bool nopl)
 int crit_decode(int argc, char *argv[])
 {
 	static const struct option options[] = {
-		{ "in", required_argument, NULL, 'i' },
-		{ "input", required_argument, NULL, 'i' },
-		{ "out", required_argument, NULL, 'o' },
-		{ "output", required_argument, NULL, 'o' },
-		{ "pretty", no_argument, NULL, 'p' },
-		{ "nopl", no_argument, NULL, 'n' },
-		{ 0 },
+		{ "in", required_argument, NULL, 'i' },	   { "input", required_argument, NULL, 'i' },
+		{ "out", required_argument, NULL, 'o' },   { "output", required_argument, NULL, 'o' },
+		{ "pretty", no_argument, NULL, 'p' },	   { "nopl", no_argument, NULL, 'n' },
+		{ "quote-large", no_argument, NULL, 'q' }, { 0 },
 	};
 	const char *in = NULL, *out = NULL;
-	bool pretty = false, nopl = false;
+	unsigned int how = 0;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "i:o:", options, NULL)) != -1) {
@@ -106,10 +103,13 @@ int crit_decode(int argc, char *argv[])
 			out = optarg;
 			break;
 		case 'p':
-			pretty = true;
+			how |= DECODE_PRETTY;
 			break;
 		case 'n':
-			nopl = true;
+			how |= DECODE_NOPL;
+			break;
+		case 'q':
+			how |= DECODE_QUOTE_LARGE;
 			break;
 		default:
 			return crit_usage("decode", "wrong options");
@@ -117,5 +117,5 @@ int crit_decode(int argc, char *argv[])
 	}
 	if (optind < argc)
 		return crit_usage("decode", "takes no arguments; name the image with -i");
-	return decode_file(in, out, pretty, nopl);
+	return decode_file(in, out, how);
 }

@@ -213,7 +213,7 @@ int edit_by_hand(const char *path, bool dry)
 		return cr_err_set(&e, CR_E_SYSTEM, errno, dir, "cannot be made"), crit_fail(&e);
 	snprintf(before, sizeof(before), "%s/before.json", dir);
 	snprintf(after, sizeof(after), "%s/%s.json", dir, base_name(path));
-	ret = decode_file(path, before, true, false) || decode_file(path, after, true, false) ? -EINVAL : 0;
+	ret = decode_file(path, before, DECODE_PRETTY) || decode_file(path, after, DECODE_PRETTY) ? -EINVAL : 0;
 	if (ret)
 		goto out;
 	ret = run_editor(after, &e);

@@ -67,12 +67,20 @@ void jo_raw(struct json_out *o, const char *text)
 	ob_text(o->ob, text);
 }
 
+static void put_integer(struct json_out *o, const char *text, uint64_t size)
+{
+	if (o->quote_large && size > 1ull << 53)
+		jo_text(o, text);
+	else
+		jo_raw(o, text);
+}
+
 void jo_unsigned(struct json_out *o, uint64_t v)
 {
 	char text[24];
 
 	snprintf(text, sizeof(text), "%" PRIu64, v);
-	jo_raw(o, text);
+	put_integer(o, text, v);
 }
 
 void jo_signed(struct json_out *o, int64_t v)
@@ -80,7 +88,7 @@ void jo_signed(struct json_out *o, int64_t v)
 	char text[24];
 
 	snprintf(text, sizeof(text), "%" PRId64, v);
-	jo_raw(o, text);
+	put_integer(o, text, v < 0 ? -(uint64_t)v : (uint64_t)v);
 }
 
 void jo_bool(struct json_out *o, bool v)

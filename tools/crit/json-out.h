@@ -14,8 +14,9 @@ enum { JSON_DEPTH_MAX = 256 };
 struct json_out {
 	struct obuf *ob;
 	bool pretty;
-	bool html;  /* also <, > and & are escaped: for a <script> of a page */
-	bool keyed; /* a key has just been written */
+	bool html;	  /* also <, > and & are escaped: for a <script> of a page */
+	bool quote_large; /* integers that a double cannot hold, above 2^53, are text */
+	bool keyed;	  /* a key has just been written */
 	int depth;
 	bool filled[JSON_DEPTH_MAX]; /* something stands before in the list or object */
 };

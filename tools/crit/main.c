@@ -12,10 +12,12 @@ static const struct verb {
 	int (*run)(int argc, char *argv[]);
 } verbs[] = {
 	{ "core", "[-o FILE] DIR PID", "a core file of a task, for gdb", crit_core },
-	{ "decode", "[-i IMAGE] [-o JSON] [--pretty] [--nopl]", "image to JSON", crit_decode },
+	{ "decode", "[-i IMAGE] [-o JSON] [--pretty] [--nopl] [--quote-large]", "image to JSON", crit_decode },
 	{ "diff", "[--json] [--no-pages | --fields] DIR DIR", "what changed between two checkpoints", crit_diff },
-	{ "edit", "[-n] [-d PATH]... FILE [PATH=VALUE...] | DIR [--set-pid OLD=NEW]...", "change values of images",
-	  crit_edit },
+	{ "edit",
+	  "[-n] [-d PATH]... FILE [PATH=VALUE...] | [-n] DIR [--set-root-pid N] [--set-pid OLD=NEW] [--remap-address "
+	  "OLD=NEW] [--rename-path OLD=NEW]...",
+	  "change values of images", crit_edit },
 	{ "encode", "[-i JSON] [-o IMAGE] [--lenient]", "JSON to image", crit_encode },
 	{ "info", "IMAGE", "type of an image and number of its entries", crit_info },
 	{ "report", "[-o FILE] DIR", "a page about a checkpoint, for a browser", crit_report },

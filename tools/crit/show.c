@@ -28,5 +28,5 @@ int crit_show(int argc, char *argv[])
 	if (!stat(argv[optind], &st) && S_ISDIR(st.st_mode))
 		return show_dir(argv[optind], json);
 	/* An image is shown as JSON anyway. */
-	return decode_file(argv[optind], NULL, true, nopl);
+	return decode_file(argv[optind], NULL, DECODE_PRETTY | (nopl ? DECODE_NOPL : 0));
 }
