@@ -3,6 +3,7 @@
 # shellcheck disable=SC2086,SC2016
 # crit core: a core file that gdb opens, with all threads, their registers, and the memory.
 load ../lib
+load ../golden/small
 
 CRIT=$BIN/crit
 FIXTURES=$SHARED/fixtures/criu-4.2
@@ -17,16 +18,19 @@ check_core()
 		elf = open(core, 'rb').read()
 		phoff, = struct.unpack_from('<Q', elf, 32)
 		phnum, = struct.unpack_from('<H', elf, 56)
+		if phnum == 0xffff:  # PN_XNUM: section 0 has it
+		    phnum, = struct.unpack_from('<I', elf, struct.unpack_from('<Q', elf, 40)[0] + 44)
 		loads = []
 		for k in range(phnum):
 		    kind, flags, off, vaddr, _, filesz, memsz, _ = struct.unpack_from('<IIQQQQQQ', elf, phoff + 56 * k)
 		    if kind == 1:
 		        assert off % 4096 == vaddr % 4096 == 0 and filesz in (0, memsz) and off + filesz <= len(elf)
 		        loads.append((vaddr, filesz, off))
+		where = {}
+		for vaddr, filesz, off in loads:
+		    where.update((vaddr + k, off + k) for k in range(0, filesz, 4096))
 		def at(addr):
-		    for vaddr, filesz, off in loads:
-		        if vaddr <= addr < vaddr + filesz:
-		            return elf[off + addr - vaddr:off + addr - vaddr + 4096]
+		    return elf[where[addr]:where[addr] + 4096]
 		head, *runs = json.load(open(pagemap))['entries']
 		pages = open(f"{img}/pages-{head['pages_id']}.img", 'rb')
 		count = 0
@@ -121,6 +125,38 @@ vector_words()
 	done
 	restore
 	victim_finish
+}
+
+# More than a process may have by default (65,530), so it is made up: the count of an ELF header ends at 65,535.
+@test "70,000 mappings: gdb and readelf see all of them" {
+	requires_command gdb
+	small_checkpoint "$IMG"
+	rm "$IMG/manifest.json"
+	"$CRIT" decode -i "$IMG/mm-100.img" | "$PYTHON" -c '
+import json, sys
+mm = json.load(sys.stdin)
+vmas = mm["entries"][0]["vmas"]
+vmas[8:8] = [{"start": 0x20000000 + 8192 * k, "end": 0x20000000 + 8192 * k + 4096, "pgoff": 0, "shmid": 0, "prot": 1 + k % 2 * 2, "flags": 34, "status": 513, "fd": -1} for k in range(70000)]
+json.dump(mm, sys.stdout)' | "$CRIT" encode -o "$IMG/mm-100.img"
+	# one page, in the last of them
+	last=$((0x20000000 + 8192 * 69999))
+	"$CRIT" decode -i "$IMG/pagemap-100.img" | jq -c --argjson at $last '.entries |= (map(select(.pages_id or .vaddr < 500000000)) + [{vaddr: $at, compat_nr_pages: 1, flags: 4, nr_pages: 1}] +
+		map(select(.vaddr >= 500000000)))' | "$CRIT" encode -o "$IMG/pagemap-100.img"
+	number=$("$CRIT" x --json "$IMG" rss | jq "[.[0].runs[] | select(.start | test(\"^0x[0-9a-f]{6,8}$\")) | .pages] | add - 1")
+	head -c 4096 /dev/zero | tr '\0' Q >"$T/page"
+	{ head -c $((number * 4096)) "$IMG/pages-1.img"; cat "$T/page"; tail -c +$((number * 4096 + 1)) "$IMG/pages-1.img"; } >"$T/pages"
+	mv "$T/pages" "$IMG/pages-1.img"
+	[ -z "$("$CRIT" verify "$IMG")" ]
+	"$CRIT" core -o "$T/core" "$IMG" 100
+	readelf -hW "$T/core" >"$T/head"
+	grep -q 'Number of program headers: *65535 (7[0-9]*)' "$T/head" || { cat "$T/head"; return 1; }
+	[ "$(readelf -lW "$T/core" | grep -c '^ *LOAD')" -gt 70000 ]
+	run gdb -nx -batch -ex "x/4c $last" -ex 'info threads' -ex 'print/x *(unsigned char *)0x20000000' -c "$T/core"
+	echo "$output" | tail -n 12
+	[[ $output == *"81 'Q'"*"81 'Q'"* ]]
+	[[ $output == *"LWP 101"* ]]
+	[[ $output == *'= 0x0'* ]]
+	check_core "$IMG" 100 "$T/core"
 }
 
 @test "refused: zombies, unknown pids, wrong usage" {
