@@ -53,7 +53,7 @@ $O/test/real/%.class: test/real/%.java
 test-programs: all $(UNIT_TESTS) $(KERNEL_TESTS) $(VICTIMS) $(GO_VICTIMS) $(JAVA_VICTIMS)
 
 # ---- running ----
-BATS_FILES := $(wildcard test/stage/*.bats test/kind/*.bats test/real/*.bats test/wrapper/*.bats)
+BATS_FILES := $(wildcard test/stage/*.bats test/kind/*.bats test/sweep/*.bats test/real/*.bats test/wrapper/*.bats)
 test: deps-test
 	@$(MAKE) --no-print-directory test-programs
 	@BUILD=$(abspath $O) test/run $(UNIT_TESTS) $(KERNEL_TESTS) $(BATS_FILES)

@@ -28,7 +28,7 @@ import subprocess
 import sys
 import time
 
-LIMIT = 20
+LIMIT = 60
 # prctl(2): its errors for these mean that the kernel does not know the operation or the number, nothing else.
 PRCTL_SAFE = {'0x17': 'PR_CAPBSET_READ: an error means that there are no more capabilities'}
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -45,10 +45,22 @@ static int late_failure(int ret, int late_ret, struct cr_err *e, const struct cr
 	return late_ret;
 }
 
+/* The manifest could not be written. That there was a failure may still find room: it needs less. */
+static void note_failure(int img, const char *name, struct cr_report *refusals, const struct cr_err *why)
+{
+	struct stage_facts f;
+	struct cr_err ignored;
+
+	stage_begin(&f, name);
+	if (!cr_report_add(refusals, why))
+		manifest_stage(img, &f, refusals, &ignored);
+}
+
 int stage_end(const struct cr_opts *o, int img, struct hold *h, struct stage_facts *f, struct cr_report *refusals,
 	      int ret, struct cr_err *e)
 {
 	struct cr_err late = { 0 };
+	int late_ret;
 
 	if (ret && e->code == CR_E_HOLDER_VOID && manifest_failed(img)) {
 		told_already(e);
@@ -57,7 +69,10 @@ int stage_end(const struct cr_opts *o, int img, struct hold *h, struct stage_fac
 	if (ret && !refusals->n)
 		cr_report_add(refusals, e);
 	stage_log(refusals);
-	ret = late_failure(ret, manifest_stage(img, f, ret ? refusals : NULL, &late), e, &late);
+	late_ret = manifest_stage(img, f, ret ? refusals : NULL, &late);
+	if (late_ret && !ret)
+		note_failure(img, f->name, refusals, &late);
+	ret = late_failure(ret, late_ret, e, &late);
 	ret = late_failure(ret, hold_finish(h, ret, &late), e, &late);
 	cr_report_free(refusals);
 	return ret ? cr_exit_code(o, e) : 0;

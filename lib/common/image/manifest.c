@@ -11,6 +11,9 @@
  * and who changes the document carries it along as text. A document in another form (a person's, jq's) is parsed as a
  * whole, and comes out in this one.
  *
+ * A full file system must not hide the error that it caused: room for the document of a failed dump is kept in .stage/
+ * from the beginning. It is turned into the document by rename, so nobody can take it in between.
+ *
  * A document is written in few pieces: json_dumpfd() would make a system call per token.
  */
 #include "image/manifest.h"
@@ -33,7 +36,8 @@
 #include "image/image.h"
 #include "image/need-set.h"
 
-enum { MANIFEST_FORMAT = 1, MANIFEST_MAX = 128 << 20, VALUES_MAX = 8 << 20 };
+enum { MANIFEST_FORMAT = 1, MANIFEST_MAX = 128 << 20, VALUES_MAX = 8 << 20, RESERVE_BYTES = 16 << 10 };
+#define RESERVE_NAME STAGE_DIR "/reserve"
 
 /* Return: a descriptor that holds the lock until it is closed, or -errno. */
 static int lock_dir(int img, struct cr_err *e)
@@ -48,8 +52,33 @@ static int lock_dir(int img, struct cr_err *e)
 	return TAKE_FD(fd);
 }
 
-/* Replace @name in @dir by rename. */
-static int write_text(int dir, const char *name, const struct iovec *iov, size_t n, bool sync, struct cr_err *e)
+/* Room for the error of a dump whose directory is full: a file whose blocks are there becomes the new document. */
+static int make_reserve(int img, struct cr_err *e)
+{
+	static const char zeros[RESERVE_BYTES];
+	_cleanup_close_ int fd = openat(img, RESERVE_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int ret;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : cr_err_write(e, errno, "images directory", "cannot write it");
+	ret = fallocate(fd, 0, 0, RESERVE_BYTES) ? -errno : 0;
+	if (ret == -EOPNOTSUPP)
+		ret = write_full(fd, zeros, RESERVE_BYTES);
+	return ret ? cr_err_write(e, -ret, "images directory", "there is no room to begin") : 0;
+}
+
+static int open_tmp(int dir, const char *tmp, bool reserved)
+{
+	const int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
+
+	if (reserved && renameat(dir, RESERVE_NAME, dir, tmp))
+		return -1;
+	return openat(dir, tmp, flags | (reserved ? 0 : O_CREAT | O_TRUNC), 0600);
+}
+
+/* Replace @name in @dir by rename. @reserved: with the room that was kept for it. */
+static int write_text(int dir, const char *name, const struct iovec *iov, size_t n, bool sync, bool reserved,
+		      struct cr_err *e)
 {
 	_cleanup_close_ int fd = -1;
 	char tmp[64];
@@ -59,13 +88,15 @@ static int write_text(int dir, const char *name, const struct iovec *iov, size_t
 	for (size_t i = 0; i < n; i++)
 		len += (off_t)iov[i].iov_len;
 	snprintf(tmp, sizeof(tmp), ".%s.%d", name, getpid());
-	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open_tmp(dir, tmp, reserved);
 	if (fd < 0)
 		return cr_err_write(e, errno, name, "cannot create it");
 	/* ext4 flushes what is not allocated yet when a rename replaces a file (2 ms, measured): have it allocated. */
 	(void)!fallocate(fd, 0, 0, len);
 	for (size_t i = 0; !ret && i < n; i++)
 		ret = write_full(fd, iov[i].iov_base, iov[i].iov_len);
+	if (!ret && reserved && ftruncate(fd, len))
+		ret = -errno;
 	if (!ret && sync && fsync(fd))
 		ret = -errno;
 	if (!ret && renameat(dir, tmp, dir, name))
@@ -84,7 +115,7 @@ static int write_json(int dir, const char *name, const json_t *doc, struct cr_er
 	_cleanup_free_ char *text = json_dumps(doc, JSON_INDENT(1));
 	struct iovec iov[2] = { { text, text ? strlen(text) : 0 }, { (void *)"\n", 1 } };
 
-	return text ? write_text(dir, name, iov, 2, false, e) : cr_err_nomem(e);
+	return text ? write_text(dir, name, iov, 2, false, false, e) : cr_err_nomem(e);
 }
 
 /* ---- the document: all but needs[], and the rows of that as text ---- */
@@ -220,7 +251,7 @@ static int doc_read(int img, struct doc *ret, struct cr_err *e)
 	return err;
 }
 
-static int doc_write(int img, const struct doc *d, bool sync, struct cr_err *e)
+static int doc_write(int img, const struct doc *d, bool sync, bool reserved, struct cr_err *e)
 {
 	_cleanup_free_ char *head = json_dumps(d->head, JSON_INDENT(1));
 	size_t len = head ? strlen(head) : 0;
@@ -234,7 +265,7 @@ static int doc_write(int img, const struct doc *d, bool sync, struct cr_err *e)
 		{ (void *)DOC_END, strlen(DOC_END) },
 	};
 
-	return write_text(img, MANIFEST_NAME, iov, 4, sync, e);
+	return write_text(img, MANIFEST_NAME, iov, 4, sync, reserved, e);
 }
 
 int manifest_read(int img, json_t **ret, struct cr_err *e)
@@ -303,7 +334,9 @@ int manifest_begin(int img, json_t *head, struct cr_err *e)
 	json_decref(head);
 	ret = json_object_set_new(m, "stages", json_array());
 	lock = ret ? cr_err_nomem(e) : lock_dir(img, e);
-	ret = lock < 0 ? lock : doc_write(img, &d, false, e);
+	ret = lock < 0 ? lock : doc_write(img, &d, false, false, e);
+	if (!ret)
+		ret = make_reserve(img, e);
 	doc_free(&d);
 	return ret;
 }
@@ -478,7 +511,11 @@ int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failu
 			if (!json_object_get(m, "error"))
 				json_object_set_new(m, "error", manifest_error(f->name, &failures->v[0]));
 		}
-		ret = doc_write(img, &d, false, e);
+		ret = doc_write(img, &d, false, false, e);
+		if ((ret == -ENOSPC || ret == -EDQUOT) && failures && failures->n) {
+			d.rows_len = 0; /* what a restore would need is of no use any more */
+			ret = doc_write(img, &d, false, true, e);
+		}
 	}
 	json_decref(row);
 	doc_free(&d);
@@ -495,7 +532,7 @@ static int update(int img, json_t *members, bool sync, struct cr_err *e)
 	if (!ret && json_object_update(d.head, members))
 		ret = cr_err_nomem(e);
 	if (!ret)
-		ret = doc_write(img, &d, sync, e);
+		ret = doc_write(img, &d, sync, false, e);
 	doc_free(&d);
 	json_decref(members);
 	return ret;
