@@ -189,8 +189,10 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 	enum how how;
 	int code = 0, err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
 
-	if (err)
+	if (err) {
+		heal_image(img);
 		return err;
+	}
 	err = manifest_read_head(img, &m, e);
 	how = how_to_end(o, m);
 	if (!err)
@@ -211,6 +213,8 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 	}
 	if (!err)
 		err = finish(o, img, m, &h, how, e);
+	if (err)
+		heal_tree(m);
 	json_decref(m);
 	hold_close(&h);
 	if (!err && !code)
@@ -262,6 +266,8 @@ int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e
 			await_holder_end(&h);
 		dir_remove_stage(img);
 	}
+	if (err)
+		heal_image(img); /* the holder died: the tree runs */
 	if (err && e->code == CR_E_NOT_HELD && failed)
 		err = 0; /* it runs, which is what was asked for */
 	if (failed)

@@ -193,21 +193,17 @@ static int stopped_call(struct holder *h, const struct cr_opts *o, struct exec_c
 static int running(const struct cr_opts *o, struct exec_call *c, int64_t *ret, char *object, size_t size,
 		   struct cr_err *e)
 {
-	struct holder *h = holder_alloc();
 	struct release end;
 	sigset_t set, old;
-	int err;
+	struct holder *h;
+	pid_t pid = 0;
+	int err = find_process(o->tree, &pid, object, size, e);
 
-	if (!h)
-		return cr_err_nomem(e);
-	h->a = (struct holder_args){ .img = -1, .pair = -1, .timeout = timeout_of(o), .alone = true };
-	h->listener = h->lease_fd = h->signal_fd = h->socket_dir = -1;
-	h->front_done = true;
-	for (unsigned i = 0; i < HOLDER_PARKED; i++)
-		h->parked[i].fd = -1;
-	err = find_process(o->tree, &h->a.root, object, size, e);
 	if (err)
 		return err;
+	h = holder_alone(pid, timeout_of(o));
+	if (!h)
+		return cr_err_nomem(e);
 	/* Signals to us wait until the task has its registers again. */
 	sigfillset(&set);
 	sigprocmask(SIG_BLOCK, &set, &old);

@@ -37,6 +37,12 @@ json_t *facts_tree(const struct holder *h);
 /* pstree.img. */
 int facts_pstree(const struct holder *h, int img, struct stage_facts *f, struct cr_err *e);
 
+/* ---- heal.c: what a holder that was killed left in the tasks is taken out ---- */
+void heal_task(pid_t pid, uint64_t starttime);
+/* All tasks of a manifest, or of the one in @img. */
+void heal_tree(json_t *manifest);
+void heal_image(int img);
+
 /* ---- end.c, ask.c: what is asked of a holder that is there ---- */
 /* Make a checkpoint of what the stages wrote. The holder must have held the tree all the time. */
 int freeze_seal(const struct cr_opts *o, int img, struct cr_err *e);

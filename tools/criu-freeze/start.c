@@ -147,8 +147,11 @@ static int run(const struct cr_opts *o, int img, struct stage_facts *f, struct c
 	result = -err;
 	if (send(pair, &result, sizeof(result), MSG_NOSIGNAL) < 0 && !err)
 		err = cr_err_set(e, CR_E_HOLDER, errno, "holder", "it died; the tree runs");
-	if (err)
+	if (err) {
 		waitpid(pid, NULL, 0); /* it thaws the tree now */
+		for (uint32_t i = 0; i < h->nr_order; i++)
+			heal_task(h->proc[h->order[i]].pid, h->proc[h->order[i]].starttime);
+	}
 	return err;
 }
 

@@ -6,12 +6,13 @@
 #ifndef CR_TRACE_FRAME_H
 #define CR_TRACE_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/user.h>
 
 /* Registers, then the XSAVE area from FRAME_XSTATE on. */
-enum { FRAME_XSTATE = 1024, FRAME_ALIGN = 64, FRAME_MAX = 16384 };
+enum { FRAME_XSTATE = 1024, FRAME_ALIGN = 64, FRAME_MAX = 16384, FRAME_HEAD = 40 };
 
 /* Bytes of a frame for an XSAVE area of @xlen bytes. */
 size_t frame_size(size_t xlen);
@@ -25,6 +26,8 @@ size_t frame_size(size_t xlen);
  */
 void frame_build(uint8_t *buf, uint64_t addr, uint64_t restorer, const struct user_regs_struct *home, uint64_t sigmask,
 		 const uint8_t *xstate, size_t xlen);
+/* Do these FRAME_HEAD bytes look like the beginning of a frame that frame_build() made? The kernel makes none like it. */
+bool frame_is_ours(const uint8_t *head);
 /* Of @xlen bytes those that hold what every task may have (no AMX tiles: the kernel refuses frames larger than the
  * task's own). */
 size_t frame_xstate_len(const uint8_t *xstate, size_t xlen);

@@ -219,6 +219,26 @@ static uint8_t harmless_signal(uint64_t caught)
 	return 0;
 }
 
+/*
+ * The area of a holder that was killed: at our place, of our size (in two parts where memory may not be writable and
+ * executable at once), with our code or, when the holder died before it wrote that, nothing.
+ */
+static uint64_t find_left(const struct remote_proc *p, int maps)
+{
+	uint64_t at = remote_map_hint(p), end = at + remote_map_size();
+	uint8_t head[32], nothing[sizeof(head)] = { 0 };
+	struct area a;
+
+	if (!at || !area_next(maps, at, false, &a) || a.start != at || a.ino || a.name[0])
+		return 0;
+	if (a.end != end && (!area_next(maps, a.end, false, &a) || a.end != end || a.ino || a.name[0]))
+		return 0;
+	if (mem_read(p->pid, at, head, sizeof(head)) ||
+	    (memcmp(head, code_vector, sizeof(head)) && memcmp(head, nothing, sizeof(head))))
+		return 0;
+	return at;
+}
+
 int remote_look(struct remote_proc *p, uint64_t stack)
 {
 	_cleanup_close_ int proc = -1, maps = -1;
@@ -253,6 +273,7 @@ int remote_look(struct remote_proc *p, uint64_t stack)
 		p->stack = a.start;
 		p->stack_end = a.end;
 	}
+	p->left = find_left(p, maps);
 	p->looked = true;
 	return 0;
 }

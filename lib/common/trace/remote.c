@@ -589,9 +589,13 @@ uint64_t remote_map_hint(const struct remote_proc *p)
 	return hint && hint + 2 * remote_map_size() > p->stack ? 0 : hint;
 }
 
-bool remote_in_left(const struct remote_proc *p, const struct remote_thread *t)
+bool remote_on_way_home(const struct remote_thread *t)
 {
-	return t->home.rip - p->left < remote_map_size() || t->home.rsp - p->left < remote_map_size();
+	uint8_t head[FRAME_HEAD];
+
+	/* The stack pointer is at a frame of ours, perhaps the first bytes of a mapping, or behind its first word. */
+	return (!mem_read(t->tid, t->home.rsp, head, sizeof(head)) && frame_is_ours(head)) ||
+	       (!mem_read(t->tid, t->home.rsp - 8, head, sizeof(head)) && frame_is_ours(head));
 }
 
 /* What a killed holder could not take out. */
@@ -614,9 +618,10 @@ void remote_map(struct remote_batch *b, size_t n)
 		for (size_t i = 0; i < step_n; i++) {
 			struct remote_batch *m = &b[at + i];
 
-			if (m->p->left)
+			if (m->p->left && m->p->left_idle)
 				unmap_left(m);
-			calls[i] = map_call(remote_map_hint(m->p), remote_map_size(), PROT_READ | PROT_WRITE | PROT_EXEC, 0);
+			calls[i] = map_call(remote_map_hint(m->p), remote_map_size(),
+					    PROT_READ | PROT_WRITE | PROT_EXEC, 0);
 			m->calls = &calls[i];
 			m->n = 1;
 			start_outside(m);

@@ -43,7 +43,8 @@ struct remote_proc {
 	uint64_t low_sp;	   /* the caller's: lowest stack pointer in it, 0: none */
 	uint64_t map;		   /* ours: a page of code, slots, clients' areas; 0: none */
 	uint64_t map_len;
-	uint64_t left;	 /* the area of a holder that was killed, to be unmapped by remote_map(); 0: none */
+	uint64_t left;	 /* the area of a holder that was killed; 0: none */
+	bool left_idle;	 /* the caller's: no thread is on its way home from there, so remote_map() may unmap it */
 	uint8_t old[16]; /* what stood at entry */
 };
 
@@ -88,8 +89,8 @@ void remote_map(struct remote_batch *b, size_t n);
 void remote_run(struct remote_batch *b, size_t n);
 /* Take our area out again. */
 void remote_unmap(struct remote_batch *b, size_t n);
-/* Does a thread stand in, or on, what a killed holder left? It is on its way home then: the area must stay. */
-bool remote_in_left(const struct remote_proc *p, const struct remote_thread *t);
+/* Has a holder died while the thread worked for it, and the thread is on its way home (remote_load() was here)? */
+bool remote_on_way_home(const struct remote_thread *t);
 /* Where our area goes, the same for all holders of a process, so that one that was left is found again; 0: anywhere. */
 uint64_t remote_map_hint(const struct remote_proc *p);
 size_t remote_map_size(void);

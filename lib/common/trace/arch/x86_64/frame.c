@@ -63,6 +63,16 @@ size_t frame_xstate_len(const uint8_t *xstate, size_t xlen)
 	return end < xlen ? end : xlen;
 }
 
+bool frame_is_ours(const uint8_t *head)
+{
+	struct rt_frame f;
+
+	_Static_assert(offsetof(struct rt_frame, ss_size) == FRAME_HEAD, "up to the flags of the alternate stack");
+	memcpy(&f, head, FRAME_HEAD);
+	return f.uc_flags == (UC_XSTATE | UC_SIGCONTEXT_SS_ | UC_STRICT_RESTORE_SS_) && !f.uc_link && !f.ss_sp &&
+	       f.ss_flags == SS_INVALID && !f.ss_pad;
+}
+
 static void registers(struct sigcontext_64 *mc, const struct user_regs_struct *r)
 {
 	mc->r8 = r->r8;
