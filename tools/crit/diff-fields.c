@@ -34,8 +34,7 @@ static int keep_entry(void *ctx, enum img_type type, unsigned long nr, struct js
 /* Return: 1, 0 if there is no such file, -errno with @e */
 static int read_tree(int dir, const char *name, struct arena *a, struct json **ret, struct cr_err *e)
 {
-	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC),
-			    null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = img_open_file(dir, name, e), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	_cleanup_free_ struct obuf *ob = calloc(1, sizeof(*ob));
 	struct json *list = arena_alloc(a, sizeof(*list));
 	struct keep k = { .a = a, .list = list };
@@ -43,7 +42,7 @@ static int read_tree(int dir, const char *name, struct arena *a, struct json **r
 	int err;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot be opened");
+		return fd == -ENOENT ? 0 : fd;
 	if (!list || !ob || null < 0)
 		return cr_err_nomem(e);
 	*list = (struct json){ .kind = JSON_LIST };

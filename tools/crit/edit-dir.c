@@ -86,13 +86,15 @@ static int link_over(struct dir_job *j, const struct item *i, struct cr_err *e)
 static int rewrite(struct dir_job *j, struct item *i, struct cr_err *e)
 {
 	struct change c = { .entry = apply, .ctx = j, .diff = j->diff.ob };
-	_cleanup_close_ int in = openat(j->dir, i->name, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int in = img_open_file(j->dir, i->name, e);
 	char path[PATH_MAX];
 	struct output out;
 	struct stat st;
 	int ret;
 
-	if (in < 0 || fstat(in, &st) < 0)
+	if (in < 0)
+		return in;
+	if (fstat(in, &st) < 0)
 		return cr_err_set(e, CR_E_SYSTEM, errno, i->name, "cannot be opened");
 	snprintf(path, sizeof(path), "%s/%s", j->stage, i->now);
 	ret = output_open(&out, path, e);

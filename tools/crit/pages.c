@@ -48,9 +48,9 @@ static int read_runs(struct pages *p, struct img_reader *r, struct cr_err *e)
 
 	ret = img_get(r, &a, &head, e);
 	if (ret > 0) {
-		p->fd = openat(p->dir, img_name(IMG_PAGES, head->pages_id, name), O_RDONLY | O_CLOEXEC);
-		if (p->fd < 0 && errno != ENOENT)
-			ret = cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot be opened");
+		p->fd = img_open_file(p->dir, img_name(IMG_PAGES, head->pages_id, name), e);
+		if (p->fd < 0 && p->fd != -ENOENT)
+			ret = p->fd;
 	}
 	while (ret > 0) {
 		arena_reset(&a);

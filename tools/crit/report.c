@@ -66,7 +66,9 @@ static int put_data(struct checkpoint *c, const char *dir, struct obuf *ob, stru
 static int put_page(const char *dir, const char *path, struct cr_err *e)
 {
 	static const char marker[] = "@DATA@";
-	const char *at = memmem(report_page_start, report_page_end - report_page_start, marker, strlen(marker));
+	const size_t size = (uintptr_t)report_page_end - (uintptr_t)report_page_start;
+	const char *at = memmem(report_page_start, size, marker, strlen(marker));
+	const size_t before = at ? (size_t)(at - report_page_start) : 0, after = before + strlen(marker);
 	struct checkpoint c;
 	struct output out;
 	int ret;
@@ -76,9 +78,9 @@ static int put_page(const char *dir, const char *path, struct cr_err *e)
 		return ret;
 	ret = output_open(&out, path, e);
 	if (!ret) {
-		ob_put(out.ob, report_page_start, at - report_page_start);
+		ob_put(out.ob, report_page_start, before);
 		ret = put_data(&c, dir, out.ob, e);
-		ob_put(out.ob, at + strlen(marker), report_page_end - at - strlen(marker));
+		ob_put(out.ob, report_page_start + after, size - after);
 		if (!ret)
 			ret = output_finish(&out, e);
 	}
