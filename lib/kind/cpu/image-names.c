@@ -64,7 +64,7 @@ static const struct cpu_feature features[] = {
 	OTHER(D1_EAX, 4, "xfd"),
 
 	INS(7_ECX, 0, "prefetchwt1"), AVX512(7_ECX, 1, "avx512vbmi"), OTHER(7_ECX, 2, "umip"), STATE(7_ECX, 3, PKRU, "pku"),
-	INS(7_ECX, 5, "waitpkg"), AVX512(7_ECX, 6, "avx512_vbmi2"), INS(7_ECX, 7, "shstk"), INS(7_ECX, 8, "gfni"),
+	INS(7_ECX, 5, "waitpkg"), AVX512(7_ECX, 6, "avx512_vbmi2"), OTHER(7_ECX, 7, "shstk"), INS(7_ECX, 8, "gfni"),
 	AVX(7_ECX, 9, "vaes"), AVX(7_ECX, 10, "vpclmulqdq"), AVX512(7_ECX, 11, "avx512_vnni"),
 	AVX512(7_ECX, 12, "avx512_bitalg"), OTHER(7_ECX, 13, "tme"), AVX512(7_ECX, 14, "avx512_vpopcntdq"),
 	OTHER(7_ECX, 16, "la57"), INS(7_ECX, 22, "rdpid"), OTHER(7_ECX, 24, "bus_lock_detect"), INS(7_ECX, 25, "cldemote"),
