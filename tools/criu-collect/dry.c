@@ -243,13 +243,15 @@ static int note(struct dry *d, const struct dump_task *t, enum cr_code code, con
 
 static int note_tracer(struct dry *d, const struct dump_task *t, pid_t tracer, struct cr_err *e)
 {
-	char reason[96];
+	bool inside = in_tree(d, tracer);
+	char reason[128], by[32] = "";
+	struct proc_status s;
 
-	snprintf(reason, sizeof(reason),
-		 in_tree(d, tracer) ? "it is traced by task %d, which is in the same tree"
-				    : "it is traced by process %d",
-		 tracer);
-	return note(d, t, in_tree(d, tracer) ? CR_E_TRACER_INSIDE : CR_E_TRACED, reason, e);
+	if (status_of(d, tracer, &s))
+		snprintf(by, sizeof(by), " (%.15s)", s.name);
+	snprintf(reason, sizeof(reason), "it is traced by %s %d%s%s", inside ? "task" : "process", tracer, by,
+		 inside ? ", which is in the same tree" : "");
+	return note(d, t, inside ? CR_E_TRACER_INSIDE : CR_E_TRACED, reason, e);
 }
 
 static int check_status(struct dry *d, const struct dump *dump, struct cr_err *e)

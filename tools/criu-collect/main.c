@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 	struct cr_opts opts;
 	int ret;
 
-	ret = cr_tool_start("criu-collect", usage, W_DUMP, true, argc, argv, &opts, &r.img, &err);
+	ret = cr_tool_start("criu-collect", usage, W_COLLECT, true, argc, argv, &opts, &r.img, &err);
 	if (!ret && opts.dry_run)
 		return dry(&opts, &err);
 	if (!ret)

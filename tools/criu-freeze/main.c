@@ -71,7 +71,7 @@ int main(int argc, char **argv)
 	struct cr_opts opts;
 	int img = -1, code = 0, ret;
 
-	ret = cr_tool_start("criu-freeze", usage, W_DUMP, true, argc, argv, &opts, &img, &err);
+	ret = cr_tool_start("criu-freeze", usage, W_FREEZE, true, argc, argv, &opts, &img, &err);
 	if (!ret)
 		ret = verb(&opts, img, &code, &err);
 	if (ret) {

@@ -124,6 +124,17 @@ static int seize(struct holder *h, pid_t tid)
 	return err ? err : trace_interrupt(tid);
 }
 
+/* " (bash)" of any process; "" when it cannot be told. */
+static void proc_name(pid_t pid, char ret[96])
+{
+	_cleanup_close_ int proc = open_proc_pid(pid);
+	struct proc_stat st;
+
+	ret[0] = 0;
+	if (proc >= 0 && !proc_stat_read(proc, "stat", &st))
+		snprintf(ret, 96, " (%.15s)", st.comm);
+}
+
 /* Who traces it? A task of the tree: nothing that the user could detach. */
 static int refuse_traced(struct holder *h, const struct hthread *t, struct cr_err *e)
 {
@@ -141,7 +152,8 @@ static int refuse_traced(struct holder *h, const struct hthread *t, struct cr_er
 			   "it is traced by %s, which is in the same tree", tree_name(h, tree_find(h, st.tracer), by));
 		return -EBUSY;
 	}
-	cr_err_set(e, CR_E_TRACED, 0, tree_name(h, t, name), "it is traced by process %d", st.tracer);
+	proc_name(st.tracer, by);
+	cr_err_set(e, CR_E_TRACED, 0, tree_name(h, t, name), "it is traced by process %d%s", st.tracer, by);
 	return -EBUSY;
 }
 

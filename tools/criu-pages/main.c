@@ -111,7 +111,7 @@ int main(int argc, char **argv)
 	struct hold hold;
 	int img = -1, ahead = -1, ret;
 
-	ret = cr_tool_start("criu-pages", usage, W_DUMP, true, argc, argv, &opts, &img, &err);
+	ret = cr_tool_start("criu-pages", usage, W_PAGES, true, argc, argv, &opts, &img, &err);
 	if (!ret) {
 		if (opts.wait && opts.tree > 0 && !opts.check_only)
 			ahead = ahead_begin(img, opts.tree);

@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 	struct hold hold;
 	int img = -1, ret;
 
-	ret = cr_tool_start("criu-parasite", usage, W_DUMP, true, argc, argv, &opts, &img, &err);
+	ret = cr_tool_start("criu-parasite", usage, W_PARASITE, true, argc, argv, &opts, &img, &err);
 	if (!ret)
 		ret = hold_connect(img, HOLD_ST_PARASITE, hold_starter(&opts), &hold, &err);
 	if (ret)

@@ -146,17 +146,20 @@ static int each_thread(struct restore *x,
 	return err;
 }
 
-static int seize_one(struct restore *x, size_t i, const struct plan_thread *th, struct cr_err *e)
+static unsigned seccomp_option(const struct plan_thread *th)
 {
 	const ThreadCoreEntry *tc = th->core->thread_core;
-	unsigned options = TRACE_O_EXITKILL;
+
+	return tc->has_seccomp_mode && tc->seccomp_mode ? TRACE_O_SUSPEND_SECCOMP : 0;
+}
+
+static int seize_one(struct restore *x, size_t i, const struct plan_thread *th, struct cr_err *e)
+{
 	int err;
 
 	if (i == 0 && th->tid == x->plan.tasks[0].pid && x->root_traced)
 		return 0;
-	if (tc->has_seccomp_mode && tc->seccomp_mode)
-		options |= TRACE_O_SUSPEND_SECCOMP;
-	err = trace_seize(th->tid, options);
+	err = trace_seize(th->tid, TRACE_O_EXITKILL | seccomp_option(th));
 	return err ? trace_failed(&x->plan.tasks[i], th->tid, err, "cannot be traced", e) : 0;
 }
 
@@ -172,10 +175,36 @@ static int interrupt_one(struct restore *x, size_t i, const struct plan_thread *
 	return err ? trace_failed(&x->plan.tasks[i], th->tid, err, "cannot be stopped", e) : 0;
 }
 
+/*
+ * The next stop of a thread, or its end. The end of a leader is not told before its other threads, which we trace, have
+ * been waited for: so it is looked for.
+ */
+static int wait_stop(pid_t tid, struct trace_event *ev)
+{
+	const struct timespec moment = { 0, LOOK_MS * 1000000l };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	for (;;) {
+		int err = trace_wait(tid, true, ev);
+		_cleanup_close_ int proc = -1;
+		struct proc_stat st;
+
+		if (err || ev->kind != TRACE_RUNNING)
+			return err;
+		if (sigtimedwait(&set, NULL, &moment) >= 0 || errno != EAGAIN)
+			continue;
+		proc = open_proc_pid(tid);
+		if (proc < 0 || proc_stat_read(proc, "stat", &st) || st.state == 'Z' || st.state == 'X')
+			return -ESRCH;
+	}
+}
+
 static int stop_one(struct restore *x, size_t i, const struct plan_thread *th, struct cr_err *e)
 {
 	struct trace_event ev;
-	int err = trace_wait(th->tid, false, &ev);
+	int err = wait_stop(th->tid, &ev);
 
 	if (!err && ev.kind != TRACE_STOP)
 		err = ev.kind == TRACE_DEAD ? -ESRCH : trace_stop(th->tid);
@@ -192,7 +221,7 @@ static int unmap_step(struct restore *x, size_t i, int step)
 	int err;
 
 	if (step) {
-		err = trace_wait(pid, false, &ev);
+		err = wait_stop(pid, &ev);
 		if (err || ev.kind != TRACE_SYSCALL)
 			return err ? err : -ESRCH;
 		if (step == 1)
@@ -256,7 +285,8 @@ static int set_one(struct restore *x, size_t i, const struct plan_thread *th, st
 
 	_Static_assert(sizeof(regs) == sizeof(gpr), "user_regs_struct");
 	if (x->xsave.size > sizeof(xsave))
-		return cr_err_set(e, CR_E_CPU, 0, "extended CPU state", "%u bytes", x->xsave.size);
+		return cr_err_set(e, CR_E_CPU, 0, "extended CPU state",
+				  "that of this CPU takes %u bytes, more than is known here", x->xsave.size);
 	err = core_regs_from_image(th->core->thread_info, &x->xsave, gpr, xsave, sizeof(xsave), e);
 	if (err)
 		return err;
@@ -274,13 +304,33 @@ static int set_one(struct restore *x, size_t i, const struct plan_thread *th, st
 
 int resume_prepare(struct restore *x, struct cr_err *e)
 {
-	int err = each_thread(x, interrupt_one, e);
+	struct sigaction hear = { .sa_handler = SIG_DFL }, old_action;
+	sigset_t set, old;
+	int err;
 
+	/* Every stop sends one: wait_stop(). */
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	sigaction(SIGCHLD, &hear, &old_action);
+	err = each_thread(x, interrupt_one, e);
 	if (!err)
 		err = each_thread(x, stop_one, e);
 	if (!err)
 		err = unmap_areas(x, e);
-	return err ? err : each_thread(x, set_one, e);
+	if (!err)
+		err = each_thread(x, set_one, e);
+	sigaction(SIGCHLD, &old_action, NULL);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return err;
+}
+
+/* The thread outlives us from now on. */
+static int keep_one(struct restore *x, size_t i, const struct plan_thread *th, struct cr_err *e)
+{
+	int err = trace_set_options(th->tid, seccomp_option(th));
+
+	return err ? trace_failed(&x->plan.tasks[i], th->tid, err, "it died before it could run", e) : 0;
 }
 
 /* A thread that was let go before may have ended the process already; its end is seen by the tracer first. */
@@ -319,6 +369,11 @@ int resume_go(struct restore *x, struct cr_err *e)
 		if (is_live(t) && (t->state == PLAN_STOPPED || x->opts.leave_stopped))
 			kill(t->pid, SIGSTOP);
 	}
+	guard_hold(x);
+	err = each_thread(x, keep_one, e);
+	if (err)
+		return err;
+	guard_stands(x);
 	err = each_thread(x, detach_one, e);
 	for (size_t i = 0; !err && x->opts.leave_stopped && i < x->plan.nr_images; i++)
 		if (is_live(&x->plan.tasks[i]))

@@ -147,9 +147,14 @@ static void sessions(struct restore *x, struct cr_err *e)
 		check(x, tree_create(x, true, true, e), e);
 	}
 	if (t->sid == t->pid && setsid() < 0)
-		check(x, cr_err_set(e, CR_E_RESTORE_TASK, errno, "session", "setsid"), e);
+		check(x,
+		      cr_err_set(e, CR_E_RESTORE_TASK, errno, "session", "the task cannot begin its session (setsid)"),
+		      e);
 	if (t->pgid == t->pid && t->sid != t->pid && setpgid(0, 0))
-		check(x, cr_err_set(e, CR_E_RESTORE_TASK, errno, "process group", "setpgid"), e);
+		check(x,
+		      cr_err_set(e, CR_E_RESTORE_TASK, errno, "process group",
+				 "the task cannot begin its group (setpgid)"),
+		      e);
 	check(x, tree_create(x, false, false, e), e);
 	if (tree_has(x, false, true)) {
 		memory(x, e);
@@ -165,7 +170,10 @@ static void groups(struct restore *x, struct cr_err *e)
 	if (x->plan.outside_pgid && want == x->plan.outside_pgid)
 		want = x->own.pgid;
 	if (getpgrp() != want && setpgid(0, want))
-		check(x, cr_err_set(e, CR_E_RESTORE_TASK, errno, "process group", "setpgid to %d", want), e);
+		check(x,
+		      cr_err_set(e, CR_E_RESTORE_TASK, errno, "process group",
+				 "the task cannot join its group %d (setpgid)", want),
+		      e);
 }
 
 /* End as the zombie ended; its parent waits for that. */
@@ -246,7 +254,7 @@ static void directories(struct restore *x, int fs[2], struct cr_err *e)
 	root = files_open_id(&x->rst, t->fs->root_id, O_PATH | O_DIRECTORY, e);
 	check(x, root < 0 ? root : 0, e);
 	if (fstat(root, &want) || stat("/", &have))
-		check(x, cr_err_set(e, CR_E_SYSTEM, errno, "root directory", "stat"), e);
+		check(x, cr_err_set(e, CR_E_SYSTEM, errno, "root directory", "it cannot be looked at"), e);
 	umask(t->fs->has_umask ? t->fs->umask : 022);
 	if (want.st_dev != have.st_dev || want.st_ino != have.st_ino) {
 		fs[0] = root;
@@ -254,7 +262,7 @@ static void directories(struct restore *x, int fs[2], struct cr_err *e)
 	}
 	close(root);
 	if (fchdir(fs[1]))
-		check(x, cr_err_set(e, CR_E_SYSTEM, errno, "working directory", "fchdir"), e);
+		check(x, cr_err_set(e, CR_E_SYSTEM, errno, "working directory", "it cannot be changed to"), e);
 	fs[1] = fd_close(fs[1]);
 }
 

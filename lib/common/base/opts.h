@@ -8,7 +8,18 @@
 
 #include "base/err.h"
 
-enum cr_who { W_DUMP = 1, W_RESTORE = 2, W_CRIU = 4, W_CHECK = 8, W_ALL = 15 };
+/* The programs; DUMP: the four that dump. CRIU: for none of them yet. */
+enum cr_who {
+	W_FREEZE = 1,
+	W_COLLECT = 2,
+	W_PARASITE = 4,
+	W_PAGES = 8,
+	W_DUMP = 15,
+	W_RESTORE = 16,
+	W_CRIU = 32,
+	W_CHECK = 64,
+	W_ALL = 127
+};
 
 struct cr_list {
 	const char **v; /* NULL-terminated when n > 0 */

@@ -54,6 +54,66 @@ static int lowest(uint64_t set)
 	return __builtin_ctzll(set);
 }
 
+/* capabilities(7), in the order of their numbers. */
+static const char *const cap_names[] = {
+	"CAP_CHOWN",
+	"CAP_DAC_OVERRIDE",
+	"CAP_DAC_READ_SEARCH",
+	"CAP_FOWNER",
+	"CAP_FSETID",
+	"CAP_KILL",
+	"CAP_SETGID",
+	"CAP_SETUID",
+	"CAP_SETPCAP",
+	"CAP_LINUX_IMMUTABLE",
+	"CAP_NET_BIND_SERVICE",
+	"CAP_NET_BROADCAST",
+	"CAP_NET_ADMIN",
+	"CAP_NET_RAW",
+	"CAP_IPC_LOCK",
+	"CAP_IPC_OWNER",
+	"CAP_SYS_MODULE",
+	"CAP_SYS_RAWIO",
+	"CAP_SYS_CHROOT",
+	"CAP_SYS_PTRACE",
+	"CAP_SYS_PACCT",
+	"CAP_SYS_ADMIN",
+	"CAP_SYS_BOOT",
+	"CAP_SYS_NICE",
+	"CAP_SYS_RESOURCE",
+	"CAP_SYS_TIME",
+	"CAP_SYS_TTY_CONFIG",
+	"CAP_MKNOD",
+	"CAP_LEASE",
+	"CAP_AUDIT_WRITE",
+	"CAP_AUDIT_CONTROL",
+	"CAP_SETFCAP",
+	"CAP_MAC_OVERRIDE",
+	"CAP_MAC_ADMIN",
+	"CAP_SYSLOG",
+	"CAP_WAKE_ALARM",
+	"CAP_BLOCK_SUSPEND",
+	"CAP_AUDIT_READ",
+	"CAP_PERFMON",
+	"CAP_BPF",
+	"CAP_CHECKPOINT_RESTORE",
+};
+
+/* "CAP_CHOWN and 3 more" */
+static const char *cap_text(uint64_t set, char buf[64])
+{
+	unsigned first = (unsigned)lowest(set), n = (unsigned)__builtin_popcountll(set);
+	int len;
+
+	if (first < sizeof(cap_names) / sizeof(cap_names[0]))
+		len = snprintf(buf, 64, "%s", cap_names[first]);
+	else
+		len = snprintf(buf, 64, "capability %u", first);
+	if (n > 1)
+		snprintf(buf + len, 64 - (size_t)len, " and %u more", n - 1);
+	return buf;
+}
+
 /* Capabilities that this kernel does not know cannot matter: nothing here asks for them. */
 static void cut_caps(struct rst_creds *c, uint32_t last_cap)
 {
@@ -69,6 +129,7 @@ static void cut_caps(struct rst_creds *c, uint32_t last_cap)
 int cred_check(const struct rst_own *own, const CredsEntry *ce, const char *who, struct cr_err *e)
 {
 	struct rst_creds c;
+	char text[64];
 	uint64_t lack;
 
 	if (!ce)
@@ -80,15 +141,20 @@ int cred_check(const struct rst_own *own, const CredsEntry *ce, const char *who,
 				  ce->lsm_profile);
 	cut_caps(&c, own->last_cap);
 	lack = (c.prm | c.eff | c.inh) & ~own->creds.prm;
-	if (lack)
-		return cr_err_set(e, CR_E_PRIVILEGE, 0, who, "it had capability %d, which the restore does not have",
-				  lowest(lack));
+	if (lack) {
+		cr_err_set(e, CR_E_PRIVILEGE, 0, who, "it had %s, which the restore does not have",
+			   cap_text(lack, text));
+		cr_err_remedy(e, "run the restore with the capabilities that the task had, for example as full root");
+		return -EPERM;
+	}
 	lack = c.bnd & ~own->creds.bnd;
-	if (lack)
-		return cr_err_set(
-			e, CR_E_PRIVILEGE, 0, who,
-			"its bounding set had capability %d, which the restore's has not (it cannot be added)",
-			lowest(lack));
+	if (lack) {
+		cr_err_set(e, CR_E_PRIVILEGE, 0, who, "its bounding set had %s, which the restore's has not",
+			   cap_text(lack, text));
+		cr_err_remedy(e, "run the restore where nothing is taken from the bounding set (a container, systemd "
+				 "unit or capsh may have done it): it cannot be added again");
+		return -EPERM;
+	}
 	return 0;
 }
 

@@ -457,7 +457,8 @@ static int advise(const VmaEntry *v, uint64_t at, struct cr_err *e)
 
 		/* Mergeable pages need CONFIG_KSM; nothing is lost without. */
 		if (madvise((void *)at, len, advice) && !(errno == EINVAL && advice == MADV_MERGEABLE))
-			return cr_err_set(e, CR_E_MEM_LAYOUT, errno, "mapping", "madvise %d at %llx", advice,
+			return cr_err_set(e, CR_E_MEM_LAYOUT, errno, "mapping",
+					  "the advice %d of madvise(2) is refused at %llx", advice,
 					  (unsigned long long)v->start);
 	}
 	return 0;
@@ -467,6 +468,14 @@ static int advise(const VmaEntry *v, uint64_t at, struct cr_err *e)
 static long lock_pages(uint64_t at, uint64_t len)
 {
 	return syscall(SYS_mlock, at, len);
+}
+
+static int lock_refused(const VmaEntry *v, int err, struct cr_err *e)
+{
+	cr_err_set(e, CR_E_LIMIT, err, "locked memory", "%llu kB at %llx cannot be locked (mlock)",
+		   (unsigned long long)(v->end - v->start) / 1024, (unsigned long long)v->start);
+	cr_err_remedy(e, "raise the limit of locked memory (ulimit -l), or run with CAP_IPC_LOCK");
+	return -err;
 }
 
 int mm_finish(struct mm_state *s, struct cr_err *e)
@@ -494,15 +503,15 @@ int mm_finish(struct mm_state *s, struct cr_err *e)
 		if (madvise((void *)(s->at[j] + (v->start - s->mm->vmas[j]->start)), v->end - v->start,
 			    MADV_GUARD_INSTALL))
 			return cr_err_set(e, CR_E_MEM_LAYOUT, errno, "guard pages",
-					  "madvise(MADV_GUARD_INSTALL) at %llx", (unsigned long long)v->start);
+					  "those at %llx cannot be made; kernels before 6.13 have none",
+					  (unsigned long long)v->start);
 	}
 	for (size_t i = 0; !err && i < s->mm->n_vmas; i++) {
 		const VmaEntry *v = s->mm->vmas[i];
 
 		if (s->at[i] && v->flags & MAP_LOCKED && lock_pages(s->at[i], v->end - v->start) && errno != EAGAIN &&
 		    (errno != ENOMEM || v->prot))
-			return cr_err_set(e, CR_E_LIMIT, errno, "locked memory", "mlock of %llx",
-					  (unsigned long long)v->start);
+			return lock_refused(v, errno, e);
 	}
 	return err;
 }

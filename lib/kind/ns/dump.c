@@ -33,17 +33,19 @@
 /* In the order in which ids are given out: that of CRIU, so that images look alike. */
 static const struct {
 	enum dump_ns ns;
-	const char *link, *name;
+	const char *link, *name, *option; /* of nsenter(1) */
 } types[] = {
-	{ DNS_PID, "ns/pid", "pid" },	 { DNS_NET, "ns/net", "network" },	{ DNS_IPC, "ns/ipc", "ipc" },
-	{ DNS_UTS, "ns/uts", "uts" },	 { DNS_TIME, "ns/time", "time" },	{ DNS_MNT, "ns/mnt", "mount (mnt)" },
-	{ DNS_USER, "ns/user", "user" }, { DNS_CGROUP, "ns/cgroup", "cgroup" },
+	{ DNS_PID, "ns/pid", "pid", "pid" },	 { DNS_NET, "ns/net", "network", "net" },
+	{ DNS_IPC, "ns/ipc", "ipc", "ipc" },	 { DNS_UTS, "ns/uts", "uts", "uts" },
+	{ DNS_TIME, "ns/time", "time", "time" }, { DNS_MNT, "ns/mnt", "mount (mnt)", "mount" },
+	{ DNS_USER, "ns/user", "user", "user" }, { DNS_CGROUP, "ns/cgroup", "cgroup", "cgroup" },
 };
 enum { NR_TYPES = sizeof(types) / sizeof(types[0]) };
 
 struct ns_run {
 	struct dump *d;
 	uint64_t own[NR_TYPES];		 /* inodes; 0: this kernel has no such namespaces */
+	uint64_t root[NR_TYPES];	 /* of the root task */
 	uint64_t time_ino;		 /* of the tree, when it is not ours */
 	const struct dump_task *in_time; /* the first task in it */
 	uint32_t next_id;
@@ -81,12 +83,36 @@ static int load_own(struct ns_run *r, struct cr_err *e)
 	return 0;
 }
 
-static void refuse(struct ns_run *r, const struct dump_task *t, const char *who, const char *name, const char *what)
+static void refuse(struct ns_run *r, const struct dump_task *t, const char *reason, const char *remedy)
 {
 	struct cr_err e = { 0 };
 
-	cr_err_set(&e, CR_E_NAMESPACE, 0, t->label, "%s %s namespace%s", who, name, what);
+	cr_err_set(&e, CR_E_NAMESPACE, 0, t->label, "%s", reason);
+	cr_err_remedy(&e, "%s", remedy);
 	cr_report_add(r->d->refusals, &e);
+}
+
+/* Criu inside of it helps when the whole tree is there. */
+static void refuse_other(struct ns_run *r, const struct dump_task *t, unsigned type, uint64_t ino)
+{
+	pid_t root = r->d->tasks[0].pid;
+	char reason[96], remedy[192];
+
+	snprintf(reason, sizeof(reason), "its %s namespace is not the caller's", types[type].name);
+	if (ino != r->root[type])
+		snprintf(remedy, sizeof(remedy),
+			 "start the program without a %s namespace of its own; one that only a part of the tree has is "
+			 "not supported yet",
+			 types[type].name);
+	else if (types[type].ns == DNS_PID)
+		snprintf(remedy, sizeof(remedy),
+			 "run criu in it, with the pid that the task has there: nsenter -t %d --pid --mount criu dump "
+			 "...",
+			 root);
+	else
+		snprintf(remedy, sizeof(remedy), "run criu in it: nsenter -t %d --%s criu dump ...", root,
+			 types[type].option);
+	refuse(r, t, reason, remedy);
 }
 
 /* A time namespace that is not ours: one for the whole tree. */
@@ -122,6 +148,8 @@ static int look_at(struct ns_run *r, struct dump_task *t, struct cr_err *e)
 		if (err < 0)
 			return gone(t, err, e);
 		t->ns_id[types[i].ns] = r->d->root_ns[types[i].ns];
+		if (t == &r->d->tasks[0])
+			r->root[i] = ino;
 		if (types[i].ns == DNS_PID)
 			pid = ino;
 		else if (types[i].ns == DNS_NET)
@@ -133,15 +161,17 @@ static int look_at(struct ns_run *r, struct dump_task *t, struct cr_err *e)
 		if (types[i].ns == DNS_TIME)
 			other_time(r, t, ino);
 		else
-			refuse(r, t, "its", types[i].name, " is not the caller's");
+			refuse_other(r, t, i, ino);
 	}
 	/* The link leads nowhere while a new pid namespace has no init yet. */
 	err = read_inode(t->proc, "ns/pid_for_children", &kids);
 	if (!err && kids != pid)
-		refuse(r, t, "its children would be born in another", "pid", "");
+		refuse(r, t, "its children would be born in another pid namespace",
+		       "start the program without it (unshare(CLONE_NEWPID), setns()): it is not supported yet");
 	err = read_inode(t->proc, "ns/time_for_children", &kids);
 	if (!err && kids != time)
-		refuse(r, t, "its children would be born in another", "time", "");
+		refuse(r, t, "its children would be born in another time namespace",
+		       "start the program without it (unshare(CLONE_NEWTIME), setns()): it is not supported yet");
 	for (size_t i = 1; i < t->nr_threads; i++) {
 		char link[48];
 
@@ -150,7 +180,8 @@ static int look_at(struct ns_run *r, struct dump_task *t, struct cr_err *e)
 		if (err < 0)
 			return gone(t, err, e);
 		if (ino != net)
-			refuse(r, t, "a thread of it lives in another", "network", "");
+			refuse(r, t, "a thread of it lives in another network namespace",
+			       "let its threads return to the namespace of the process before the dump");
 	}
 	return 0;
 }

@@ -1,0 +1,83 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# --help, man page and completion of each program name the same verbs and options (crit: crit.bats).
+load ../lib
+
+TOOLS="criu-freeze criu-collect criu-parasite criu-pages criu-restore criu-check criu"
+
+help_options()
+{
+	"$BIN/$1" --help | sed -n 's/^ *\(-[A-Za-z],\)\{0,1\} *\(--[a-z][a-z-]*\).*/\2/p' | sort -u
+}
+
+# Options start a paragraph of the page.
+man_options()
+{
+	sed -n '/^\.TP/{n; p}' "$TOP/tools/$1/$1.8" | sed 's/\\-/-/g' | grep -o -- '--[a-z][a-z-]*' | sort -u
+}
+
+# complete_with WORD...: what the completion offers for the last word.
+complete_with()
+{
+	PATH=$BIN:$PATH bash -c '. "$0"
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		_criu "$1" "${@: -1}" "${*: -2:1}"
+		printf "%s\n" "${COMPREPLY[@]}"' "$TOP/tools/criu/criu.bash" "$@" | sort -u
+}
+
+@test "options: --help = man page = completion, for each program" {
+	for tool in $TOOLS; do
+		help_options "$tool" >"$T/help"
+		[ "$(wc -l <"$T/help")" -gt 8 ]
+		man_options "$tool" >"$T/man"
+		diff "$T/help" "$T/man" || fail "$tool: --help and man page differ"
+		complete_with "$tool" -- >"$T/completion"
+		diff "$T/help" "$T/completion" || fail "$tool: --help and completion differ"
+	done
+}
+
+@test "options: each is for some program, and for all of them under the name criu" {
+	for tool in $TOOLS; do
+		[ "$tool" = criu ] || help_options "$tool"
+	done | sort -u >"$T/tools"
+	help_options criu >"$T/criu"
+	grep -v '^OPT(LATER' "$TOP/lib/common/base/options.def" | sed -n 's/^OPT([A-Z]*, *[a-z_]*, *"\([^"]*\)".*/--\1/p' | sort >"$T/table"
+	diff "$T/table" "$T/tools"
+	[ -z "$(comm -23 "$T/tools" "$T/criu")" ]
+}
+
+# Verbs: in --help two blanks before, two behind; in the page in bold; and known to the program.
+verbs_agree()
+{
+	local tool=$1
+
+	cat >"$T/help"
+	[ -s "$T/help" ]
+	complete_with "$tool" '' >"$T/completion"
+	diff "$T/help" "$T/completion" || fail "$tool: verbs of --help and completion differ"
+	while read -r verb; do
+		grep -qE "^(\.B[RI]? .*|\.SS |.*\\\\fB).*\b$verb\b" "$TOP/tools/$tool/$tool.8" || fail "$tool: the page does not have $verb"
+		run "$BIN/$tool" "$verb" --help
+		[ "$status" = 0 ] || fail "$tool $verb: $output"
+	done <"$T/help"
+}
+
+@test "verbs of criu-freeze, criu-check and criu: --help = man page = completion" {
+	for tool in criu-freeze criu-check; do
+		"$BIN/$tool" --help | sed -n '/^Options:/q; s/^  \([a-z][a-z-]*\)  .*/\1/p' | sort -u | verbs_agree $tool
+	done
+	"$CRIU" --help | sed -n '/^Options:/q; s/^  criu \([a-z][a-z-]*\) .*/\1/p' | sort -u | verbs_agree criu
+	# Nothing more than these is known.
+	for tool in criu-freeze criu-check criu; do
+		run "$BIN/$tool" no-such-verb -D "$IMG"
+		[ "$status" != 0 ]
+	done
+}
+
+@test "completion: codes behind explain, values of options, directories" {
+	complete_with criu explain pid- | grep -qx pid-taken
+	[ "$(complete_with criu restore --file-validation f)" = filesize ]
+	mkdir "$T/some-images"
+	[ "$(complete_with criu restore -D "$T/some")" = "$T/some-images" ]
+	complete_with criu-freeze -t '' | grep -qx $$
+}
