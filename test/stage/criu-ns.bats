@@ -10,13 +10,14 @@ setup()
 	common_setup
 	requires_root
 	requires_command unshare
+	TEST_PGID=$(ps -o pgid= -p $$ | tr -d ' ') # for test_pids
 }
 
 # Restore in a namespace of its own; $PID is the root's pid out here, $INNER the old one.
 ns_restore()
 {
 	rm -f "$WORK/pid"
-	"$NS" restore -d --pidfile pid -D "$IMG" -W "$WORK" -o restore.log "$LOG_LEVEL" "$@" 3>&- || fail "criu-ns restore ended with $?"
+	"$NS" restore -d --pidfile pid -D "$IMG" -W "$WORK" -o restore.log "$LOG_LEVEL" 3>&- || fail "criu-ns restore ended with $?"
 	PID=$(cat "$WORK/pid")
 	[ "$(sed -n 's/^NSpid:.*\t//p' "/proc/$PID/status")" = "$INNER" ] || fail "the root is not $INNER inside"
 }
@@ -25,7 +26,7 @@ ns_dump()
 {
 	local pids
 	pids=$(tree_of "$PID")
-	"$NS" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log "$LOG_LEVEL" "$@" 3>&- || fail "criu-ns dump ended with $?"
+	"$NS" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log "$LOG_LEVEL" 3>&- || fail "criu-ns dump ended with $?"
 	check_images || return 1
 	# shellcheck disable=SC2086
 	wait_for 5 gone $pids || fail "the tree is still there"
@@ -53,11 +54,11 @@ take_pids()
 		take_pids
 		taker=$!
 		refused pid-taken "$CRIU" restore -d -D "$IMG" -W "$WORK"
-		for i in 1 2; do
+		for _ in 1 2; do
 			ns_restore
 			[ "$(readlink "/proc/$PID/ns/pid")" != "$(readlink /proc/self/ns/pid)" ]
 			[ "$(readlink "/proc/$PID/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ]
-			# Its own /proc, and as many tasks in it as before, process 1, and this one.
+			# Its own /proc.
 			nsenter -t "$PID" -p -m sh -c "grep -q '^NSpid:.*[[:space:]]$INNER\$' /proc/$INNER/status"
 			[ "$(tree_of "$PID" | wc -l)" = "$(jq '.tree | length' "$IMG/manifest.json")" ]
 			# From out here it is in other namespaces.
@@ -94,6 +95,7 @@ take_pids()
 	wait_for 5 gone "$outer"
 	ns_restore
 	[ "$(tree_of "$PID" | wc -l)" = 2 ]
+	# shellcheck disable=SC2046
 	kill -KILL $(tree_of "$PID")
 	wait_for 5 no_init_left
 }
@@ -200,10 +202,23 @@ take_pids()
 	dump
 	run "$NS" restore --exec-cmd -D "$IMG" -W "$WORK" -- sh -c "grep -q '^Name:.*sleep' /proc/$INNER/status && exit 7"
 	[ "$status" = 7 ]
-	pid=$(test_pids | while read -r p; do [ "$(cat "/proc/$p/comm")" != sleep ] || echo "$p"; done)
-	[ "$(sed -n 's/^NSpid:.*\t//p' "/proc/$pid/status")" = "$INNER" ]
+	pid=$(grep -lE "^NSpid:[[:space:]][0-9]+[[:space:]]$INNER\$" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3)
+	[ "$(cat "/proc/$pid/comm")" = sleep ]
 	kill "$pid"
 	wait_for 5 no_init_left
+}
+
+@test "--help, man page and completion name the same verbs and options" {
+	"$NS" --help | sed -n 's/^ *\(-[A-Za-z],\)\{0,1\} *\(--[a-z][a-z-]*\).*/\2/p; s/^  \([a-z][a-z-]*\)  .*/\1/p' | sort >"$T/help"
+	[ "$(wc -l <"$T/help")" = 11 ]
+	while read -r word; do
+		grep -q "^\(\.B \|\.RB\|\.br\|.*\\\\fB\).*${word//-/\\\\-}" "$TOP/tools/criu-ns/criu-ns.8" || fail "the page does not have $word"
+	done <"$T/help"
+	for word in '' --; do
+		PATH=$BIN:$PATH bash -c '. "$0"; COMP_WORDS=(criu-ns "$1") COMP_CWORD=1; _criu criu-ns "$1" criu-ns; printf "%s\n" "${COMPREPLY[@]}"' \
+			"$TOP/tools/criu/criu.bash" "$word"
+	done | sort -u >"$T/completion"
+	diff "$T/help" "$T/completion"
 }
 
 @test "killed in the middle of a restore: nothing is left" {

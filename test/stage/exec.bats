@@ -145,7 +145,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$CRIU" exec -t "$PID" --timeout 0 pause 3>
 		start_victim $victim
 		unharmed_begin
 		for pid in $(tree_of "$PID"); do
-			for i in 1 2 3; do
+			for _ in 1 2 3; do
 				[ "$("$CRIU" exec -t "$pid" getpid)" = "getpid() = $pid" ]
 			done
 		done

@@ -63,7 +63,7 @@ static int find_criu(struct ns *n, const char *given, struct cr_err *e)
 
 	if (len < 0)
 		return cr_err_set(e, CR_E_SYSTEM, (int)-len, "/proc/self/exe", "cannot be read");
-	dir = given ? 0 : (size_t)(strrchr(self, '/') - self + 1);
+	dir = given ? 0 : (size_t)(strrchr(self, '/') - self) + 1;
 	if ((size_t)snprintf(n->criu, sizeof(n->criu), "%.*s%s", (int)dir, given ? "" : self, given ? given : "criu") >=
 	    sizeof(n->criu))
 		return cr_err_set(e, CR_E_USAGE, ENAMETOOLONG, "criu", "its path is too long");
@@ -112,7 +112,7 @@ int ns_add(struct ns *n, const char *const *more, struct cr_err *e)
 
 	while (more[k])
 		k++;
-	v = calloc((size_t)(n->argc + k + 1), sizeof(*v));
+	v = calloc((size_t)n->argc + (size_t)k + 1, sizeof(*v));
 	if (!v)
 		return cr_err_nomem(e);
 	memcpy(v, n->argv, (size_t)n->words * sizeof(*v));

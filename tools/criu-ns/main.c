@@ -13,15 +13,23 @@
 #include "ns.h"
 
 static const char usage[] =
-	"usage: criu-ns restore [OPTION]...\n"
-	"       criu-ns check [OPTION]...\n"
+	"usage: criu-ns {restore | check} [OPTION]...\n"
 	"       criu-ns {dump | pre-dump} -t PID [OPTION]...\n"
 	"\n"
-	"restore, check: run criu in a new pid and mount namespace with its own /proc.\n"
-	"dump, pre-dump: run criu in the pid and mount namespace of PID, which is a pid as seen from here.\n"
+	"  restore   run criu in a new pid and mount namespace with its own /proc\n"
+	"  check     the same\n"
+	"  dump      run criu in the pid and mount namespace of PID, which is a pid as seen from here\n"
+	"  pre-dump  the same\n"
 	"\n"
-	"  --criu-binary PATH  run this criu (default: that beside criu-ns)\n"
-	"All other options are criu's: see criu(8).";
+	"Options:\n"
+	"      --criu-binary PATH       run this criu (default: that beside criu-ns)\n"
+	"  -t, --tree PID               root of the tree to dump\n"
+	"  -d, --restore-detached       do not wait for the root task\n"
+	"      --pidfile FILE           write the pid of the root task, as seen from here, to FILE\n"
+	"  -j, --shell-job              take the caller's terminal over for the tree\n"
+	"  -h, --help                   print this help\n"
+	"  -V, --version                print the version\n"
+	"All other options are handed on to criu: see criu(8).";
 
 static int action(struct ns *n, struct cr_err *e)
 {
