@@ -4,38 +4,34 @@
 FUZZ := image manifest options json proc netlink holder plan
 SECONDS ?= 1200
 T ?=
-# Tools whose objects are linked (without main), archives, functions that the program replaces.
+# Tools whose objects are linked, archives beside theirs, functions that the program replaces.
 FUZZ_image_TOOLS := crit
-FUZZ_image_LIBS := image pb base
 FUZZ_manifest_LIBS := kind-restore kind-image blob trace image proc base pb
 FUZZ_options_LIBS := base
 FUZZ_options_WRAP := close read_file_at
 FUZZ_json_TOOLS := crit
-FUZZ_json_LIBS := image pb base
 FUZZ_proc_LIBS := proc base
 FUZZ_netlink_LIBS := proc base
 FUZZ_netlink_WRAP := nl_connect nl_send_simple recvmsg
 FUZZ_holder_TOOLS := criu-freeze
-FUZZ_holder_LIBS := hold trace image proc base pb
 FUZZ_holder_WRAP := remote_load remote_look remote_map remote_run remote_unmap trace_get_xstate trace_peek_siginfo trace_seccomp_filter \
 	trace_seccomp_flags trace_detach trace_set_regs kill waitpid
 FUZZ_plan_TOOLS := crit criu-restore
-FUZZ_plan_LIBS := kind-restore kind-image blob trace image proc base pb
-FUZZ_plan_OBJS := $(criu-restore_OBJS)
 
 FUZZ_LDLIBS := -l:libprotobuf-c.a -l:libjansson.a -l:libyajl_s.a -l:libnl-3.a -l:libz.a
 # Set by `make fuzz` to libFuzzer's main(); ours otherwise.
 FUZZ_ENGINE ?=
 FUZZ_MAIN := $(if $(FUZZ_ENGINE),,$O/test/fuzz/replay.o)
 
-# A tool as one object. crit and criu-restore share a name, and one program has both.
+# A tool as one object. One program has two of them: what both have gets another name.
 $O/fuzz/tool-%.o:
-	$(Q)mkdir -p $(@D) && ld -r -o $@ $^ $(FUZZ_RENAME)
-$O/fuzz/tool-crit.o: FUZZ_RENAME = && $(OBJCOPY) --redefine-sym verify_files=crit_verify_files $@
-$(foreach t,crit criu-freeze criu-restore,$(eval $O/fuzz/tool-$t.o: $(call objs,$(filter-out %/main.c,$(wildcard tools/$t/*.c)))))
+	$(Q)mkdir -p $(@D) && ld -r -o $@ $^ && $(OBJCOPY) --redefine-sym main=tool_main_$(subst -,_,$*) $(FUZZ_RENAME) $@
+$O/fuzz/tool-crit.o: FUZZ_RENAME := --redefine-sym verify_files=crit_verify_files
+$(foreach t,crit criu-freeze criu-restore,$(eval $O/fuzz/tool-$t.o: $(call objs,$(wildcard tools/$t/*.c))))
 $O/test/fuzz/%.o: CPPFLAGS += -Itest/fuzz -Itools/crit -Itools/criu-freeze -Itools/criu-restore
 define fuzz_program
-$O/fuzz/$1: $O/test/fuzz/$1.o $(FUZZ_MAIN) $(FUZZ_$1_TOOLS:%=$O/fuzz/tool-%.o) $(FUZZ_$1_OBJS) $(FUZZ_$1_LIBS:%=$O/lib/lib%.a)
+$O/fuzz/$1: $O/test/fuzz/$1.o $(FUZZ_MAIN) $(FUZZ_$1_TOOLS:%=$O/fuzz/tool-%.o) \
+	$(foreach t,$(FUZZ_$1_TOOLS),$($t_OBJS)) $(sort $(patsubst %,$O/lib/lib%.a,$(FUZZ_$1_LIBS) $(foreach t,$(FUZZ_$1_TOOLS),$($t_LIBS))))
 	$$(call say,LD)mkdir -p $$(@D) && $(CC) $$(ALL_CFLAGS) $(FUZZ_ENGINE) -o $$@ $$(filter %.o,$$^) $(patsubst %,-Wl$(comma)--wrap=%,$(FUZZ_$1_WRAP)) \
 		-Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(FUZZ_LDLIBS) $$(ALL_LDFLAGS)
 endef

@@ -48,7 +48,7 @@ static void unpack(int dir, struct fuzz_in *in, uint32_t *ret_pid)
 		if (type == IMG_CORE && !*ret_pid)
 			*ret_pid = id;
 		if (len & SPARSE) {
-			put_sparse(dir, name, len & (SPARSE - 1));
+			put_sparse(dir, name, len & (type < IMG_TYPES ? SPARSE - 1 : 0xfff));
 			continue;
 		}
 		len = len < in->left ? len : (uint32_t)in->left;
@@ -167,7 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	plan(dir, mode & 1);
 	switch (mode >> 1 & 3) {
 	case 1:
-		show_dir(fuzz_dir_path);
+		show_dir(fuzz_dir_path, more & 1);
 		break;
 	case 2:
 		explore(more);
