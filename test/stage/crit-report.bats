@@ -48,6 +48,21 @@ data()
 	"$CRIT" report "$IMG" | cmp - "$T/report.html"
 }
 
+@test "what a user does: search, fold, choose a task, open lists, point at things" {
+	requires_command chromium-headless-shell
+	small_checkpoint "$IMG"
+	"$CRIT" report "$IMG" -o "$T/report.html"
+	# A copy that lets one more script run, which does it and looks at what happens.
+	{
+		sed '/Content-Security-Policy/d; /<\/html>/d' "$T/report.html"
+		echo '<script>'
+		cat "$BATS_TEST_DIRNAME/crit-report.js"
+		echo '</script></html>'
+	} >"$T/used.html"
+	good_page "$T/used.html"
+	grep -q '<html[^>]* data-used="1"' "$T/dom" || { grep banner "$T/dom"; return 1; }
+}
+
 @test "names that are hostile are text, in the file and on the page" {
 	requires_command chromium-headless-shell
 	small_checkpoint "$IMG"

@@ -52,8 +52,7 @@ static const struct hint *search(const ProtobufCMessageDescriptor *d, const Prot
 const struct hint *hint_of(struct hint_cache *c, const ProtobufCMessageDescriptor *d,
 			   const ProtobufCFieldDescriptor *fd)
 {
-	const size_t slots = sizeof(c->slot) / sizeof(c->slot[0]);
-	size_t i = (uintptr_t)fd / sizeof(*fd) % slots;
+	size_t i = (uintptr_t)fd / sizeof(*fd) % HINT_SLOTS;
 
 	if (!c)
 		return search(d, fd);

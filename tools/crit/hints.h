@@ -29,12 +29,14 @@ struct hint {
 	enum hint_set set;
 };
 
+enum { HINT_SLOTS = 1 << 11 };
+
 /* Looked up once for each field: a pagemap has a million entries. Zeroed at the start. */
 struct hint_cache {
 	struct {
 		const ProtobufCFieldDescriptor *field;
 		const struct hint *hint;
-	} slot[1 << 11];
+	} slot[HINT_SLOTS];
 };
 
 /* Never NULL: kind HINT_NONE when there is no hint. @c: may be NULL */

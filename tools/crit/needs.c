@@ -78,9 +78,8 @@ static void need_pids(struct collect *n)
 	for (size_t i = 0; pids && i < n->c->n_tasks; i++) {
 		const PstreeEntry *t = n->c->tasks[i];
 
-		if (!t->n_threads)
-			pids[count++] = t->pid;
-		for (size_t k = 0; k < t->n_threads; k++)
+		pids[count++] = t->pid; /* the first thread is the process; in a zombie's list may stand anything */
+		for (size_t k = 1; k < t->n_threads; k++)
 			pids[count++] = t->threads[k];
 	}
 	if (count)

@@ -155,7 +155,7 @@ function join_links() {
 	const key = (f, k) => {
 		const s = socket_of.get(k);
 		if (f[3] !== undefined)
-			return [`pipe ${f[3]}`, `pipe ${f[3]}`];
+			return [`pipe ${f[3]} ${f[4]}`, f[4] > 1 ? '' : `pipe ${f[3]} ${1 - f[4]}`];
 		if (s && s.family === 'UNIX')
 			return [`unix ${s.ino}`, s.peer ? `unix ${s.peer}` : ''];
 		if (s && s.state === 'ESTABLISHED')
