@@ -339,6 +339,8 @@ static void check_pagemap(struct verify *v, const struct vimage *i)
 	if (!head)
 		return;
 	c.has_areas = i->type == IMG_PAGEMAP ? task_areas(v, i->id, &c.areas) : segment_area(v, i->id, &c.areas);
+	v_expect(v, c.has_areas || i->type != IMG_PAGEMAP || !v_image(v, IMG_MM, i->id), i->name, -1,
+		 "its mappings are not known: mm-%lu.img is unreadable", i->id);
 	if (pagemap_open(v, i, &r)) {
 		for (long n = 1; (p = pagemap_next(v, &r)); n++)
 			check_pages(v, &c, n, p);
