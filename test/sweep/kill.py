@@ -25,9 +25,10 @@ BIN, VICTIM_DIR, KILLAT = BUILD + '/bin/', BUILD + '/test/victim/', BUILD + '/te
 
 NR = {n: i for n, i in (line.split() for line in '''write 1|munmap 11|clone 56|execve 59|wait4 61|kill 62|fsync 74|rename 82|
     connect 42|sendto 44|recvfrom 45|sendmsg 46|recvmsg 47|ptrace 101|pwrite64 18|openat 257|mkdirat 258|unlinkat 263|renameat 264|
-    readv 310|writev 311|exit 231|futex 202|prctl 157|clone3 435|poll 7'''.replace('\n', '').split('|'))}
+    readv 310|writev 311|exit 231|futex 202|prctl 157|clone3 435|poll 7|
+    linkat 265|mknod 133|unlink 87'''.replace('\n', '').split('|'))}
 SEIZE, INTERRUPT, GETREGS, SETREGS, SETMASK = '0x4206', '0x4207', '0x4204', '0x4205', '0x420b'
-CONT, SYSCALL, DETACH = '0x7', '0x18', '0x11'
+CONT, SYSCALL, DETACH, OPTIONS = '0x7', '0x18', '0x11', '0x4200'
 
 # Operation, role, name of the step, system call, detail, which of them: first, last, any, or a number.
 # Operations: dump (criu dump, as it falls out with --leave-running or without), running, ending (dump with, without -R),
@@ -105,6 +106,11 @@ STEPS = [
     ('restore', 'criu-restore', 'makes the last call', 'ptrace', SYSCALL, 'any'),
     ('restore', 'criu-restore', 'sets registers', 'ptrace', SETREGS, 'any'),
     ('restore', 'criu-restore', 'sets a signal mask', 'ptrace', SETMASK, 'any'),
+    ('restore', 'criu-restore', 'makes a deleted file', 'linkat', '', 'any'),
+    ('restore', 'criu-restore', 'makes a deleted FIFO', 'mknod', '', 'any'),
+    ('restore', 'criu-restore', 'removes a name', 'unlink', '', 'any'),
+    ('restore', 'criu-restore', 'makes the guard hold all', 'futex', '1', 'last'),
+    ('restore', 'criu-restore', 'makes tasks outlive it', 'ptrace', OPTIONS, 'any'),
     ('restore', 'criu-restore', 'is no reaper any more', 'prctl', '36', 'last'),
     ('restore', 'criu-restore', 'lets go', 'ptrace', DETACH, 'any'),
     ('restore', 'criu-restore', 'writes statistics', 'openat', 'stats-restore', 1),
@@ -126,6 +132,7 @@ STEPS = [
     ('dump', 'all', 'criu-holder: answers', 'sendmsg', '', 'any'),
     ('dump', 'all', 'criu-freeze-end: seals the manifest', 'renameat', 'manifest.json', 1),
     ('restore', 'group', 'criu-restore: waits for a stage', 'futex', '0', 'any'),
+    ('restore', 'group', 'criu-restore: makes tasks outlive it', 'ptrace', OPTIONS, 'any'),
     ('restore', 'group', 'criu-restore: lets go', 'ptrace', DETACH, 'any'),
     # At a random time.
     ('dump', 'criu', 'at any time', None, '', ''),

@@ -101,6 +101,8 @@ static int prepare(struct restore *x, struct cr_err *e)
 	if (!err)
 		err = share(x, e);
 	if (!err)
+		err = guard_start(x, e);
+	if (!err)
 		err = load_files(x, e);
 	return err;
 }
@@ -146,6 +148,8 @@ static int resume(struct restore *x, struct cr_err *e)
 	err = report_pidfile(x, e);
 	if (err)
 		return err;
+	if (x->opts.pidfile)
+		guard_wrote_pidfile(x);
 	err = script_run(&x->opts, "post-restore", x->rst.img, root, e);
 	if (!err)
 		err = resume_prepare(x, e);
@@ -159,6 +163,7 @@ static int resume(struct restore *x, struct cr_err *e)
 	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 	log_debug("letting go");
 	err = resume_go(x, e);
+	guard_end(x);
 	if (!err && script_run(&x->opts, "post-resume", x->rst.img, root, &ignored))
 		log_failure(&ignored);
 	return err;
@@ -312,6 +317,7 @@ int main(int argc, char **argv)
 		err = run(&x, &code, &e);
 	if (!err)
 		return code;
+	guard_end(&x);
 	log_failure(&e);
 	if (x.opts.as_criu)
 		log_error("Restoring FAILED.");

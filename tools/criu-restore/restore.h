@@ -41,8 +41,10 @@ struct restore {
 	struct xsave_layout xsave;
 	struct arena arena;
 	struct task_slot *slots; /* one a task of the plan */
-	uint64_t shared_len;	 /* bytes of the mapping that begins with rst_sync */
-	struct mm_state mm;	 /* of the calling process; the main process has none */
+	struct guard *guard;	 /* guard.c */
+	pid_t guard_pid;
+	uint64_t shared_len; /* bytes of the mapping that begins with rst_sync */
+	struct mm_state mm;  /* of the calling process; the main process has none */
 	bool mm_done;
 	pid_t spare; /* the last that tree_spare_pid() gave */
 	int me;	     /* index of the calling task; PLAN_NONE: the main process */
@@ -69,6 +71,8 @@ int tree_create(struct restore *x, bool before_setsid, bool cow, struct cr_err *
 bool tree_has(const struct restore *x, bool before_setsid, bool cow);
 /* struct rst.spare_pid */
 pid_t tree_spare_pid(struct rst *r);
+/* A process that lives for a moment, with a pid that the tree does not want. Return: as fork(2), or -errno. */
+pid_t tree_clone_spare(struct restore *x, uint64_t flags);
 /* Kill all that were made and wait until they are gone. */
 void tree_kill(struct restore *x);
 
@@ -92,6 +96,16 @@ int resume_seize(struct restore *x, struct cr_err *e);
 /* Stop all threads, take the blob away, give them their registers. */
 int resume_prepare(struct restore *x, struct cr_err *e);
 int resume_go(struct restore *x, struct cr_err *e);
+
+/* ---- guard.c: what cleans up if the main process is killed ---- */
+int guard_start(struct restore *x, struct cr_err *e);
+void guard_wrote_pidfile(struct restore *x);
+/* All tasks are stopped: from now on their end is the guard's business if we die. */
+void guard_hold(struct restore *x);
+/* The restore is complete. */
+void guard_stands(struct restore *x);
+/* It has nothing to do any more; after a failure that was cleaned up, too. */
+void guard_end(struct restore *x);
 
 /* ---- cpu.c ---- */
 /* Does this CPU have what the checkpoint's had, as far as --cpu-cap asks for it? */

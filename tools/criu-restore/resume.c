@@ -285,8 +285,7 @@ static int set_one(struct restore *x, size_t i, const struct plan_thread *th, st
 
 	_Static_assert(sizeof(regs) == sizeof(gpr), "user_regs_struct");
 	if (x->xsave.size > sizeof(xsave))
-		return cr_err_set(e, CR_E_CPU, 0, "extended CPU state",
-				  "that of this CPU takes %u bytes, more than is known here", x->xsave.size);
+		return cr_err_set(e, CR_E_CPU, 0, "extended CPU state", "%u bytes", x->xsave.size);
 	err = core_regs_from_image(th->core->thread_info, &x->xsave, gpr, xsave, sizeof(xsave), e);
 	if (err)
 		return err;

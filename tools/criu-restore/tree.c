@@ -71,8 +71,7 @@ pid_t tree_spare_pid(struct rst *r)
 	return x->spare;
 }
 
-/* A process that lives for a moment. */
-static pid_t clone_other(struct restore *x, uint64_t flags)
+pid_t tree_clone_spare(struct restore *x, uint64_t flags)
 {
 	pid_t ret;
 
@@ -97,7 +96,7 @@ static int reap(pid_t pid)
 static int create_orphan(struct restore *x, const struct plan_create *c, struct cr_err *e)
 {
 	const struct plan_task *t = &x->plan.tasks[c->task];
-	pid_t between = clone_other(x, 0), pid;
+	pid_t between = tree_clone_spare(x, 0), pid;
 
 	if (between < 0)
 		return clone_failed(t->pid, between, e);
