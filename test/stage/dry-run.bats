@@ -20,7 +20,7 @@ refusals()
 {
 	rm -rf "$IMG" "$WORK"
 	mkdir "$IMG" "$WORK"
-	run "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log "$@"
+	run "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log
 	[ "$status" = 1 ] || fail "the dump was not refused"
 	jq -r '[.stages[] | .failures // [] | .[]] | .[] | .object + ": " + .reason + (if .system then ": " + .system else "" end) + " [" + .code + "]"' \
 		"$IMG/manifest.json" | sort
@@ -104,7 +104,7 @@ same()
 	start_victim threads
 	PID=$(find "/proc/$PID/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | grep -vx "$PID" | head -n 1)
 	[[ $(findings) == *"[pid-of-thread]" ]]
-	sleep 1000 </dev/null >/dev/null 2>&1 3>&- &
+	sleep 1000 >/dev/null 2>&1 3>&- &
 	PID=$!
 	findings >"$T/found"
 	grep -q '\[session-outside\]' "$T/found"

@@ -36,7 +36,10 @@ code_of()
 
 @test "explain: CRIU's words, in any case, with other numbers, in a line of its log, without the punctuation" {
 	[ "$(code_of 'Pid 12 do not match expected 34')" = pid-taken ]
-	[ "$(code_of Pid 12 do not match expected 34)" = pid-taken ]
+	[ "$(code_of Pid 12 "do" not match expected 34)" = pid-taken ]
+	# An option in a message is part of it, also without quotes.
+	[ "$(code_of Connected TCP socket, consider using --tcp-established option)" = socket-connected ]
+	[ "$(code_of Cant create link remap for x. Use --link-remap)" = file-link-remap ]
 	[ "$(code_of "(00.123456) Error (criu/cr-restore.c:1234): pid 7 DO NOT match expected 99 (task 7)")" = pid-taken ]
 	[ "$(code_of 'Error (criu/sk-inet.c:212): inet: Connected TCP socket, consider using --tcp-established option.')" = socket-connected ]
 	[ "$(code_of 'Cant fork for 1234')" = pid-taken ]

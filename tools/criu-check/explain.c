@@ -236,3 +236,37 @@ int verb_explain(const struct cr_opts *o, char **words, int nr, int *code, struc
 	free(text);
 	return ret;
 }
+
+static bool is_ours(const char *arg)
+{
+	static const char *const ours[] = { "explain", "--json", "--markdown", "--help", "-h", "--version", "-V" };
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (!strcmp(arg, ours[i]))
+			return true;
+	return false;
+}
+
+char **explain_args(int argc, char **argv, int *ret_argc)
+{
+	static char behind[] = "--";
+	char **v = calloc((size_t)argc + 2, sizeof(*v));
+	int n = 0, at = argc < 1 ? 0 : 1;
+
+	if (!v)
+		return NULL;
+	v[n++] = argv[0];
+	while (at < argc && is_ours(argv[at]))
+		v[n++] = argv[at++];
+	/* Behind the first word of the message --json is still ours. */
+	for (int i = at; i < argc; i++)
+		if (!strcmp(argv[i], "--json"))
+			v[n++] = argv[i];
+	if (at < argc && strcmp(argv[at], "--") != 0)
+		v[n++] = behind;
+	for (; at < argc; at++)
+		if (strcmp(argv[at], "--json") != 0)
+			v[n++] = argv[at];
+	*ret_argc = n;
+	return v;
+}

@@ -60,6 +60,10 @@ int main(int argc, char **argv)
 	struct cr_opts opts;
 	int img = -1, code = 0, ret;
 
+	if (first && first->run == verb_explain)
+		argv = explain_args(argc, argv, &argc);
+	if (!argv)
+		return CR_SYSTEM;
 	ret = cr_tool_start("criu-check", usage, W_CHECK, first && first->need_img, argc, argv, &opts, &img, &err);
 	if (!ret)
 		ret = verb(&opts, img, &code, &err);

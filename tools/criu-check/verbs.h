@@ -17,4 +17,10 @@ int verb_check(const struct cr_opts *o, char **words, int nr, int *code, struct 
 /* @img: the images directory */
 int verb_cpuinfo(const struct cr_opts *o, int img, char **words, int nr, int *code, struct cr_err *e);
 
+/*
+ * The arguments with what is no option of explain's behind "--": a message may hold options.
+ * @ret_argc: how many. Return: malloc'ed; NULL: no memory.
+ */
+char **explain_args(int argc, char **argv, int *ret_argc);
+
 #endif

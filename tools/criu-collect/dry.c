@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,9 +62,14 @@ static int memory_dir(struct cr_err *e)
 
 	if (fs >= 0 && !syscall(SYS_fsconfig, fs, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0))
 		fd = (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, 0);
-	if (fd < 0)
-		return cr_err_set(e, errno == EPERM ? CR_E_PRIVILEGE : CR_E_SYSTEM, errno, "dry run",
+	/* criu-freeze makes the directory in a dump. */
+	if (fd < 0 || mkdirat(fd, STAGE_DIR, 0700)) {
+		int err = errno;
+
+		fd_close(fd);
+		return cr_err_set(e, err == EPERM ? CR_E_PRIVILEGE : CR_E_SYSTEM, err, "dry run",
 				  "a file system in memory cannot be made for it");
+	}
 	return fd;
 }
 
