@@ -21,7 +21,7 @@ static void caps_text(unsigned caps, char text[32])
 	if (*text)
 		memmove(text, text + 1, strlen(text));
 	else
-		strcpy(text, "none");
+		snprintf(text, 32, "none");
 }
 
 static int dump(int img, unsigned caps, bool given, struct cr_err *e)

@@ -46,7 +46,7 @@ static int from_json(const json_t *j, struct cpu_info *ret, struct cr_err *e)
 
 	if (!vendor || strlen(vendor) >= sizeof(c.vendor) || c.nr_words < 1)
 		return bad(e, "vendor or capability is missing");
-	strcpy(c.vendor, vendor);
+	memcpy(c.vendor, vendor, strlen(vendor) + 1);
 	snprintf(c.model_id, sizeof(c.model_id), "%s", model ? model : "");
 	if (c.nr_words > CPU_WORDS) /* of a later version */
 		c.nr_words = CPU_WORDS;

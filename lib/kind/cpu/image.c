@@ -172,7 +172,8 @@ static int from_image(const CpuinfoEntry *entry, const char *name, struct cpu_in
 		return cr_err_set(e, CR_E_IMG_VERSION, 0, name, "its capability_ver is %u, known are 1 and 2",
 				  x->capability_ver);
 	if (x->vendor_id != CPUINFO_X86_ENTRY__VENDOR__UNKNOWN)
-		strcpy(c.vendor, x->vendor_id == CPUINFO_X86_ENTRY__VENDOR__INTEL ? vendor_intel : vendor_amd);
+		memcpy(c.vendor, x->vendor_id == CPUINFO_X86_ENTRY__VENDOR__INTEL ? vendor_intel : vendor_amd,
+		       sizeof(c.vendor));
 	if (x->model_id)
 		snprintf(c.model_id, sizeof(c.model_id), "%s", x->model_id);
 	c.family = x->cpu_family;
