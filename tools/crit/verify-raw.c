@@ -157,9 +157,10 @@ static void check_text(struct verify *v, const struct vimage *i, const char *dat
 
 static void check_table(struct verify *v, const struct vimage *i)
 {
-	enum { MOST = 256 << 20 };
+	enum { MOST = 64 << 20 };
 	_cleanup_free_ char *data = NULL;
-	ssize_t len = read_file_at(v->dir, i->name, MOST, &data);
+	/* Before memory is taken: it may be a large hole. */
+	ssize_t len = i->size > MOST ? -EFBIG : read_file_at(v->dir, i->name, MOST, &data);
 	uint32_t first = 0, want = 0;
 
 	if (!len)
