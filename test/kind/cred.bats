@@ -26,3 +26,14 @@ status_of()
 	cycle 3
 	victim_finish
 }
+
+@test "cred: refused at restore: a capability that the restore lacks is named" {
+	requires_command setpriv
+	start_program sleep 1000
+	dump
+	run setpriv --bounding-set -net_raw "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
+	[ "$status" = 1 ]
+	grep -a 'had CAP_NET_RAW, .*\[privilege\]' "$WORK/restore.log"
+	[ ! -d "/proc/$PID" ]
+	restore
+}

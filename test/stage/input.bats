@@ -60,7 +60,7 @@ time.sleep(1000)' "$PID" >"$T/tracer" 3>&- &
 	tracer=$!
 	wait_for 5 grep -q held "$T/tracer"
 	refused task-traced "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log
-	[[ $output == *"$tracer"* ]] || fail "the message does not name the tracer"
+	[[ $output == *"$tracer (python"* ]] || fail "the message does not name the tracer"
 	recorded "$IMG/manifest.json" task-traced
 	kill "$tracer"
 	wait "$tracer" || true
