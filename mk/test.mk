@@ -4,7 +4,7 @@
 # ---- Debian packages by name ----
 DEPS_BUILD := gcc libc6-dev linux-libc-dev binutils make protobuf-c-compiler libprotobuf-c-dev libjansson-dev libyajl-dev libnl-3-dev zlib1g-dev
 DEPS_TEST := bats python3 python3-protobuf python3-jsonschema procps util-linux iproute2 redis-server redis-tools sqlite3 golang-go \
-	default-jdk-headless nodejs jq gdb chromium-headless-shell fonts-dejavu-core strace
+	default-jdk-headless nodejs jq gdb bindfs chromium-headless-shell fonts-dejavu-core strace
 DEPS_LINT := clang-format clang-tidy cppcheck shellcheck git
 
 # Asks for nothing when all is there, so that it may be a prerequisite. A fresh machine has no package lists yet.

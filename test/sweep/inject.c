@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * inject [-o RECORD] [-p TASK:CALL:N:FAULT] [-t SECONDS] -- COMMAND...
+ * inject [-o RECORD] [-p TASK:CALL:N:FAULT] [-s CALL:N:MS] [-t SECONDS] -- COMMAND...
  *
  * Runs a command below ptrace(2), writes down every system call that our tools in it make, and lets one of them fail.
  *
@@ -17,6 +17,8 @@
  * thread since its exec. FAULT is a number (errno), "short" (half of the bytes) or "one" (one byte).
  * A call that fails is not made (its number becomes -1); close(2) is made, because it closes whatever it returns.
  *
+ * -s makes the N-th call of a name of each of our threads slow.
+ *
  * RECORD has one line per call, in the order in which they ended:
  *	SEQ-ENTRY SEQ-EXIT TASK CALL N RESULT OBJECT ARG0 ARG1 ARG2 ARG3
  * OBJECT is the path that a descriptor or a name stands for, "-" where there is none.
@@ -24,6 +26,7 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -78,10 +81,21 @@ struct state {
 	unsigned long nth;
 	int fault;
 	bool done;
+	char slow[32]; /* call */
+	unsigned long slow_nth, slow_ms;
 	uint64_t seq;
 	pid_t main;
 	int status;
 };
+
+/* Stops at each system call cost the most: only where they are needed. */
+static void go_on(const struct state *s, const struct task *t, int sig)
+{
+	bool look = s->record || s->slow_ms || t->inside || !strncmp(t->name, "criu-restore", 12) ||
+		    (s->nth && !s->done && !strcmp(t->name, s->point));
+
+	ptrace(look ? PTRACE_SYSCALL : PTRACE_CONT, t->tid, 0, sig);
+}
 
 static volatile sig_atomic_t expired;
 
@@ -403,6 +417,9 @@ static void on_entry(struct state *s, struct task *t, const struct __ptrace_sysc
 	if (!s->done && s->nth && t->nr >= 0 && t->nr < CALLS && t->count[t->nr] == s->nth &&
 	    !strcmp(t->name, s->point) && !strcmp(call_name(t->nr, buf), s->call))
 		begin_fault(s, t, row);
+	if (s->slow_ms && t->nr >= 0 && t->nr < CALLS && t->count[t->nr] == s->slow_nth &&
+	    !strcmp(call_name(t->nr, buf), s->slow))
+		poll(NULL, 0, (int)s->slow_ms);
 	if (row && row->kind == NEVER && strncmp(row->why, "cannot", 6))
 		write_line(s, t, 0);
 	if (t->nr == SYS_ptrace && !t->skipped)
@@ -524,7 +541,7 @@ static void on_new(struct state *s, struct task *maker, bool maybe_thread)
 	t->tgid = tgid_of(tid);
 	if (t->waits) {
 		t->waits = false;
-		ptrace(PTRACE_SYSCALL, tid, 0, 0);
+		go_on(s, t, 0);
 	}
 }
 
@@ -557,7 +574,7 @@ static void on_stop(struct state *s, pid_t tid, int status)
 	} else if (!event) {
 		pass = sig;
 	}
-	ptrace(PTRACE_SYSCALL, tid, 0, pass);
+	go_on(s, t, pass);
 }
 
 static void report_left(const struct state *s, const char *why)
@@ -658,6 +675,19 @@ static void parse_point(struct state *s, char *text)
 	s->fault = !strcmp(fault, "short") ? SHORT : !strcmp(fault, "one") ? ONE : atoi(fault);
 }
 
+static void parse_slow(struct state *s, char *text)
+{
+	char *call = strtok(text, ":"), *nth = strtok(NULL, ":"), *ms = strtok(NULL, ":");
+
+	if (!ms) {
+		fprintf(stderr, "inject: -s CALL:N:MS\n");
+		exit(125);
+	}
+	snprintf(s->slow, sizeof(s->slow), "%s", call);
+	s->slow_nth = strtoul(nth, NULL, 10);
+	s->slow_ms = strtoul(ms, NULL, 10);
+}
+
 /* The table as text, for who makes the list of points: NAME KIND SHORT ERRNO... */
 static void print_table(void)
 {
@@ -677,11 +707,13 @@ int main(int argc, char **argv)
 	long seconds = 30;
 	int opt, ret;
 
-	while ((opt = getopt(argc, argv, "+o:p:t:l")) != -1) {
+	while ((opt = getopt(argc, argv, "+o:p:s:t:l")) != -1) {
 		if (opt == 'o')
 			s.record = fopen(optarg, "we");
 		else if (opt == 'p')
 			parse_point(&s, optarg);
+		else if (opt == 's')
+			parse_slow(&s, optarg);
 		else if (opt == 't')
 			seconds = atol(optarg);
 		else if (opt == 'l')

@@ -2,14 +2,21 @@
 /*
  * The images directory before a dump. An old checkpoint is taken apart in an order that leaves no mixture which anyone
  * could take for a checkpoint: without inventory.img nothing restores it, whatever else is there.
+ *
+ * One dump at a time: while criu-freeze looks at the directory and makes its holder, it has a lock (flock(2)) on .stage/; from
+ * then on the holder's socket shows it. The lock is on a directory, so it needs no file that would be left, and no
+ * locks of the file server: on NFS, too, the kernel keeps it to itself.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,15 +24,100 @@
 #include "freeze.h"
 #include "image/image.h"
 
-enum { STAGE_TRIES = 8 };
+enum { STAGE_TRIES = 8, LOCK_TRIES = 100, LOCKS_MAX = 16 << 20 };
 
-static bool holder_lives(int img)
+/* Return: its pid, 0: there is none, -1: it cannot be told. */
+static pid_t holder_lives(int img)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct ucred cred = { .pid = -1 };
+	socklen_t len = sizeof(cred);
 
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/.holder", img);
-	return fd >= 0 && !connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+	while (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		if (fd < 0 || errno != EINTR)
+			return fd < 0 || (errno != ENOENT && errno != ECONNREFUSED && errno != ENOTSOCK) ? -1 : 0;
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	return cred.pid;
+}
+
+/* Who has the lock on @fd (proc_locks(5)). Return: pid, or 0. */
+static pid_t lock_owner(int fd)
+{
+	_cleanup_free_ char *text = NULL;
+	char want[64], *at;
+	struct stat st;
+	pid_t pid;
+
+	if (fstat(fd, &st) || read_file_at(AT_FDCWD, "/proc/locks", LOCKS_MAX, &text) < 0)
+		return 0;
+	snprintf(want, sizeof(want), " %02x:%02x:%llu ", major(st.st_dev), minor(st.st_dev),
+		 (unsigned long long)st.st_ino);
+	at = strstr(text, want);
+	while (at && at > text && at[-1] != ' ')
+		at--;
+	return at && sscanf(at, "%d", &pid) == 1 ? pid : 0;
+}
+
+static int busy(struct cr_err *e, pid_t pid, const char *what, const char *does)
+{
+	char who[32] = "another one";
+
+	if (pid)
+		snprintf(who, sizeof(who), "%d", pid);
+	cr_err_set(e, CR_E_DIR_BUSY, 0, "images directory", "%s %s %s", what, who, does);
+	return -EBUSY;
+}
+
+/* Return: 0: it is ours; 1: again; -errno with @e. */
+static int lock(int fd, int *tries, struct cr_err *e)
+{
+	pid_t owner;
+
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return 0;
+	if (errno == EINTR)
+		return 1;
+	if (errno != EWOULDBLOCK)
+		return cr_err_set(e, CR_E_SYSTEM, errno, STAGE_DIR, "cannot lock it");
+	owner = lock_owner(fd);
+	if (owner || !(*tries)--)
+		return busy(e, owner, "process", "begins a dump in it");
+	poll(NULL, 0, 1); /* it has let go in between */
+	return 1;
+}
+
+/* Make .stage/ and lock it. @ret: holds the lock until it is closed. */
+static int lock_stage(int img, int *ret, struct cr_err *e)
+{
+	int err, tries = LOCK_TRIES;
+
+	for (;;) {
+		_cleanup_close_ int fd = -1;
+		struct stat have, named;
+
+		/* Made here once, so that a directory that cannot be written is found before anything stops. */
+		if (mkdirat(img, STAGE_DIR, 0700) && errno != EEXIST)
+			return cr_err_write(e, errno, "images directory", "cannot write it");
+		fd = openat(img, STAGE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0)
+			return cr_err_write(e, errno, STAGE_DIR, "cannot open it");
+		err = lock(fd, &tries, e);
+		if (err < 0)
+			return err;
+		if (err)
+			continue;
+		/* Who had it may have removed it meanwhile. */
+		if (fstat(fd, &have) || (fstatat(img, STAGE_DIR, &named, AT_SYMLINK_NOFOLLOW) && errno != ENOENT))
+			return cr_err_set(e, CR_E_SYSTEM, errno, STAGE_DIR, "cannot look at it");
+		if (!have.st_nlink || have.st_ino != named.st_ino)
+			continue;
+		*ret = TAKE_FD(fd);
+		return 0;
+	}
 }
 
 static bool is_check_only(int img)
@@ -43,10 +135,14 @@ static bool exists(int img, const char *name)
 	return !faccessat(img, name, F_OK, AT_SYMLINK_NOFOLLOW);
 }
 
-int dir_check(const struct cr_opts *o, int img, bool *ret_old, struct cr_err *e)
+static int check_locked(const struct cr_opts *o, int img, bool *ret_old, struct cr_err *e)
 {
-	if (holder_lives(img))
-		return cr_err_set(e, CR_E_DIR_BUSY, 0, "images directory", "a holder keeps a tree for it");
+	pid_t holder = holder_lives(img);
+
+	if (holder > 0)
+		return busy(e, holder, "holder", "keeps a tree for it");
+	if (holder < 0)
+		return cr_err_set(e, CR_E_SYSTEM, errno, "images directory", "cannot ask whether a holder uses it");
 	*ret_old = exists(img, "inventory.img");
 	/* A dry run replaces no checkpoint, whatever the wrapper asks for in the name of a real dump. */
 	if (*ret_old && o->check_only && !is_check_only(img)) {
@@ -57,10 +153,21 @@ int dir_check(const struct cr_opts *o, int img, bool *ret_old, struct cr_err *e)
 	}
 	if (*ret_old && !o->force)
 		return cr_err_set(e, CR_E_DIR_HAS_CHECKPOINT, 0, "images directory", "it holds a checkpoint");
-	/* Made here once, so that a directory that cannot be written is found before anything stops. */
-	if (mkdirat(img, STAGE_DIR, 0700) && errno != EEXIST)
-		return cr_err_write(e, errno, "images directory", "cannot write it");
 	return 0;
+}
+
+int dir_check(const struct cr_opts *o, int img, bool *ret_old, int *ret_lock, struct cr_err *e)
+{
+	_cleanup_close_ int lock = -1;
+	int err = lock_stage(img, &lock, e);
+
+	if (err)
+		return err;
+	err = check_locked(o, img, ret_old, e);
+	if (err && err != -EBUSY) /* it is the holder's */
+		dir_remove_stage(img);
+	*ret_lock = TAKE_FD(lock);
+	return err;
 }
 
 static bool is_leftover(const char *name)
@@ -73,30 +180,6 @@ static bool is_leftover(const char *name)
 		return !strcmp(name, ".holder") || (n > 4 && !strcmp(name + n - 4, ".tmp")) ||
 		       !strncmp(name, ".manifest.json.", 15);
 	return !strcmp(name, "extra.json") || img_parse_name(name, &type, &id);
-}
-
-int dir_clean(int img, struct cr_err *e)
-{
-	static const char *const first[] = { "inventory.img", MANIFEST_NAME };
-	_cleanup_close_ int fd = openat(img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *d;
-	DIR *dir;
-
-	for (int i = 0; i < 2; i++)
-		if (unlinkat(img, first[i], 0) && errno != ENOENT)
-			return cr_err_write(e, errno, "images directory", "cannot remove the old checkpoint");
-	dir_remove_stage(img);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir)
-		return cr_err_write(e, errno, "images directory", "cannot read it");
-	fd = -1;
-	while ((d = readdir(dir)))
-		if (is_leftover(d->d_name) && strcmp(d->d_name, "stats-restore"))
-			unlinkat(img, d->d_name, 0);
-	closedir(dir);
-	if (mkdirat(img, STAGE_DIR, 0700) && errno != EEXIST)
-		return cr_err_write(e, errno, "images directory", "cannot write it");
-	return 0;
 }
 
 static void empty_stage(int img)
@@ -115,6 +198,28 @@ static void empty_stage(int img)
 	closedir(dir);
 }
 
+int dir_clean(int img, struct cr_err *e)
+{
+	static const char *const first[] = { "inventory.img", MANIFEST_NAME };
+	_cleanup_close_ int fd = openat(img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *d;
+	DIR *dir;
+
+	for (int i = 0; i < 2; i++)
+		if (unlinkat(img, first[i], 0) && errno != ENOENT)
+			return cr_err_write(e, errno, "images directory", "cannot remove the old checkpoint");
+	empty_stage(img);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir)
+		return cr_err_write(e, errno, "images directory", "cannot read it");
+	fd = -1;
+	while ((d = readdir(dir)))
+		if (is_leftover(d->d_name) && strcmp(d->d_name, "stats-restore"))
+			unlinkat(img, d->d_name, 0);
+	closedir(dir);
+	return 0;
+}
+
 void dir_remove_stage(int img)
 {
 	/* A stage that has not heard yet that the dump has failed may still make a file in it. */
@@ -123,4 +228,13 @@ void dir_remove_stage(int img)
 		if (!unlinkat(img, STAGE_DIR, AT_REMOVEDIR) || errno != ENOTEMPTY)
 			return;
 	}
+}
+
+void dir_release(int img)
+{
+	_cleanup_close_ int fd = openat(img, STAGE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	/* The next dump may have begun. */
+	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB) && !holder_lives(img))
+		dir_remove_stage(img);
 }

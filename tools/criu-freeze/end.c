@@ -23,13 +23,13 @@
 
 enum how { END_KILL, END_THAW, END_STOP };
 
-static void write_failure(int img, const struct cr_err *e)
+static void write_failure(int img, const char *stage, const struct cr_err *e)
 {
 	struct cr_report r = { 0 };
 	struct stage_facts f;
 	struct cr_err late;
 
-	stage_begin(&f, "seal");
+	stage_begin(&f, stage);
 	if (!cr_report_add(&r, e) && manifest_stage(img, &f, &r, &late))
 		log_failure(&late);
 	cr_report_free(&r);
@@ -52,7 +52,7 @@ static int seal_held(const struct cr_opts *o, int img, json_t *m, struct hold *h
 		return cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "it does not hold the tree");
 	err = seal_images(img, m, !o->no_sync, o->checksum, e);
 	if (err) {
-		write_failure(img, e);
+		write_failure(img, "seal", e);
 		return err;
 	}
 	err = tell_sealed(h, e);
@@ -83,7 +83,7 @@ static bool option(json_t *m, const char *name)
 }
 
 /* The frozen time belongs to criu-freeze's row. */
-static void note_frozen(int img, json_t *m, json_int_t us, const char *how)
+static void note_frozen(int img, json_t *m, json_int_t us, const char *how, bool sync)
 {
 	json_t *stages = json_object_get(m, "stages"), *row = NULL, *r;
 	struct cr_err late;
@@ -100,7 +100,7 @@ static void note_frozen(int img, json_t *m, json_int_t us, const char *how)
 		return;
 	json_object_set_new(row, "frozen_us", json_integer(us));
 	json_object_set_new(row, "end", json_string(how));
-	if (manifest_update(img, json_pack("{s:O}", "stages", stages), &late))
+	if (manifest_note(img, json_pack("{s:O}", "stages", stages), sync, &late))
 		log_failure(&late);
 }
 
@@ -163,7 +163,7 @@ static int finish(const struct cr_opts *o, int img, json_t *m, struct hold *h, e
 		log_failure(&late);
 		return 0;
 	}
-	note_frozen(img, m, (json_int_t)(end.frozen_ns / 1000), names[how]);
+	note_frozen(img, m, (json_int_t)(end.frozen_ns / 1000), names[how], !o->no_sync);
 	log_info("Writing stats");
 	if (stats_dump(work, m, (uint32_t)freezing_us(m), (uint32_t)(end.frozen_ns / 1000), o->display_stats, &late)) {
 		cr_err_remedy(&late, "name a directory that can be written with -W");
@@ -202,7 +202,7 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 		 * again. */
 		if (!let_go(&h, END_THAW, &end, &script))
 			await_holder_end(&h);
-		dir_remove_stage(img);
+		dir_release(img);
 	}
 	if (!err && !manifest_check_only(m))
 		code = script_run(o, "post-dump", img, h.banner.root, &script);
@@ -251,6 +251,28 @@ int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e)
 	return err;
 }
 
+/* A stage that was killed, or ran out of memory, has told nobody: the log and the manifest shall say it. */
+static void note_silent_end(int img)
+{
+	static const char *const names[] = { "criu-collect", "criu-parasite", "criu-pages" };
+	struct cr_err e = { 0 };
+	char object[64] = "";
+	json_t *m = NULL;
+
+	if (manifest_failed(img) || sealed(img) || manifest_read_head(img, &m, &e))
+		return;
+	for (int i = 0; i < 3; i++)
+		if (!seal_stage_done(m, names[i]))
+			snprintf(object + strlen(object), sizeof(object) - strlen(object), "%s%s", *object ? ", " : "",
+				 names[i]);
+	json_decref(m);
+	cr_err_set(&e, CR_E_SYSTEM, 0, *object ? object : "stages", "ended without a word before the work was done");
+	cr_err_remedy(
+		&e, "it was killed, or had no memory: see the terminal and the kernel's log, and make the dump again");
+	log_failure(&e);
+	write_failure(img, "criu-freeze thaw", &e);
+}
+
 int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e)
 {
 	bool failed = getenv("CRIU_LOG_OPEN"); /* the wrapper does this when a stage has failed */
@@ -258,13 +280,15 @@ int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e
 	struct hold h = { .fd = -1 };
 	int err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
 
+	if (failed)
+		note_silent_end(img);
 	if (!err && sealed(img)) {
 		err = finish(o, img, NULL, &h, stopped ? END_STOP : END_THAW, e);
 	} else if (!err) {
 		err = let_go(&h, stopped ? END_STOP : END_THAW, &end, e);
 		if (!err)
 			await_holder_end(&h);
-		dir_remove_stage(img);
+		dir_release(img);
 	}
 	if (err)
 		heal_image(img); /* the holder died: the tree runs */

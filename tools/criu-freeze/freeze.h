@@ -21,11 +21,13 @@ int freeze_start(const struct cr_opts *o, int img, struct cr_err *e);
  * May a dump be made here? A holder that lives, a checkpoint without --force: refused.
  * @ret_old: there is a checkpoint, to be replaced
  */
-int dir_check(const struct cr_opts *o, int img, bool *ret_old, struct cr_err *e);
+int dir_check(const struct cr_opts *o, int img, bool *ret_old, int *ret_lock, struct cr_err *e);
 /* Remove what an older dump left: inventory.img and the manifest first. */
 int dir_clean(int img, struct cr_err *e);
 /* Remove IMG/.stage and what is in it. */
 void dir_remove_stage(int img);
+/* The same when the holder has gone, unless another dump has begun in the directory. */
+void dir_release(int img);
 
 /* ---- facts.c ---- */
 /* Facts of the host and the options that later steps ask for: the head of the manifest. */

@@ -44,6 +44,13 @@ static const char *stage_state(json_t *m, const char *name)
 	return NULL;
 }
 
+bool seal_stage_done(json_t *m, const char *name)
+{
+	const char *state = stage_state(m, name);
+
+	return state && !strcmp(state, "done");
+}
+
 static int check_stages(json_t *m, struct cr_err *e)
 {
 	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {

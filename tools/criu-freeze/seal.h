@@ -17,4 +17,7 @@
  */
 int seal_images(int img, json_t *m, bool sync, bool checksum_pages, struct cr_err *e);
 
+/* Has the stage noted that it is done? */
+bool seal_stage_done(json_t *m, const char *name);
+
 #endif

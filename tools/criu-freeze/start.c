@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/privilege.h"
 #include "base/script.h"
 #include "freeze.h"
 #include "kind/cpu/cpu.h"
@@ -157,6 +158,7 @@ static int run(const struct cr_opts *o, int img, struct stage_facts *f, struct c
 
 int freeze_start(const struct cr_opts *o, int img, struct cr_err *e)
 {
+	_cleanup_close_ int lock = -1;
 	struct stage_facts f;
 	struct cr_err late;
 	unsigned caps;
@@ -171,9 +173,11 @@ int freeze_start(const struct cr_opts *o, int img, struct cr_err *e)
 		return -EINVAL;
 	}
 	err = cpu_cap_parse(o->cpu_cap, &caps, e);
+	if (!err)
+		err = cr_privilege_check(o, e);
 	if (err)
 		return err;
-	err = dir_check(o, img, &old, e);
+	err = dir_check(o, img, &old, &lock, e);
 	if (err)
 		return err;
 	root = root_check(o->tree, o->shell_job, e);

@@ -39,6 +39,9 @@
 enum { MANIFEST_FORMAT = 1, MANIFEST_MAX = 128 << 20, VALUES_MAX = 8 << 20, RESERVE_BYTES = 16 << 10 };
 #define RESERVE_NAME STAGE_DIR "/reserve"
 
+/* What is durable when it returns. SYNC_FILE: whatever a power loss leaves, it is the old document or the new one. */
+enum sync { SYNC_NONE, SYNC_FILE, SYNC_ALL };
+
 /* Return: a descriptor that holds the lock until it is closed, or -errno. */
 static int lock_dir(int img, struct cr_err *e)
 {
@@ -77,7 +80,7 @@ static int open_tmp(int dir, const char *tmp, bool reserved)
 }
 
 /* Replace @name in @dir by rename. @reserved: with the room that was kept for it. */
-static int write_text(int dir, const char *name, const struct iovec *iov, size_t n, bool sync, bool reserved,
+static int write_text(int dir, const char *name, const struct iovec *iov, size_t n, enum sync sync, bool reserved,
 		      struct cr_err *e)
 {
 	_cleanup_close_ int fd = -1;
@@ -105,7 +108,7 @@ static int write_text(int dir, const char *name, const struct iovec *iov, size_t
 		unlinkat(dir, tmp, 0);
 		return cr_err_write(e, -ret, name, "cannot write it");
 	}
-	if (sync && fsync(dir))
+	if (sync == SYNC_ALL && fsync(dir))
 		return cr_err_write(e, errno, name, "cannot sync its directory");
 	return 0;
 }
@@ -115,7 +118,7 @@ static int write_json(int dir, const char *name, const json_t *doc, struct cr_er
 	_cleanup_free_ char *text = json_dumps(doc, JSON_INDENT(1));
 	struct iovec iov[2] = { { text, text ? strlen(text) : 0 }, { (void *)"\n", 1 } };
 
-	return text ? write_text(dir, name, iov, 2, false, false, e) : cr_err_nomem(e);
+	return text ? write_text(dir, name, iov, 2, SYNC_NONE, false, e) : cr_err_nomem(e);
 }
 
 /* ---- the document: all but needs[], and the rows of that as text ---- */
@@ -251,7 +254,7 @@ static int doc_read(int img, struct doc *ret, struct cr_err *e)
 	return err;
 }
 
-static int doc_write(int img, const struct doc *d, bool sync, bool reserved, struct cr_err *e)
+static int doc_write(int img, const struct doc *d, enum sync sync, bool reserved, struct cr_err *e)
 {
 	_cleanup_free_ char *head = json_dumps(d->head, JSON_INDENT(1));
 	size_t len = head ? strlen(head) : 0;
@@ -334,9 +337,9 @@ int manifest_begin(int img, json_t *head, struct cr_err *e)
 	json_decref(head);
 	ret = json_object_set_new(m, "stages", json_array());
 	lock = ret ? cr_err_nomem(e) : lock_dir(img, e);
-	ret = lock < 0 ? lock : doc_write(img, &d, false, false, e);
+	ret = lock < 0 ? lock : make_reserve(img, e);
 	if (!ret)
-		ret = make_reserve(img, e);
+		ret = doc_write(img, &d, SYNC_NONE, false, e);
 	doc_free(&d);
 	return ret;
 }
@@ -467,6 +470,13 @@ static void put_stage(json_t *m, const char *name, json_t *row)
 	json_array_append_new(stages, row);
 }
 
+static bool is_consequence(json_t *error)
+{
+	const char *code = json_string_value(json_object_get(error, "code"));
+
+	return code && !strcmp(code, cr_code_name(CR_E_HOLDER_VOID));
+}
+
 /* @f's rows behind those of @d. */
 static int put_needs(struct doc *d, const struct stage_facts *f)
 {
@@ -507,14 +517,14 @@ int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failu
 			json_object_set(m, "tree", f->tree);
 		if (failures && failures->n) {
 			json_object_set_new(m, "state", json_string("failed"));
-			/* The first failure of a dump is the cause; what fails after it is its consequence. */
-			if (!json_object_get(m, "error"))
+			/* The first failure of a dump is the cause; that the tree runs again is always its consequence. */
+			if (!json_object_get(m, "error") || is_consequence(json_object_get(m, "error")))
 				json_object_set_new(m, "error", manifest_error(f->name, &failures->v[0]));
 		}
-		ret = doc_write(img, &d, false, false, e);
+		ret = doc_write(img, &d, SYNC_NONE, false, e);
 		if ((ret == -ENOSPC || ret == -EDQUOT) && failures && failures->n) {
 			d.rows_len = 0; /* what a restore would need is of no use any more */
-			ret = doc_write(img, &d, false, true, e);
+			ret = doc_write(img, &d, SYNC_NONE, true, e);
 		}
 	}
 	json_decref(row);
@@ -523,7 +533,7 @@ int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failu
 	return ret;
 }
 
-static int update(int img, json_t *members, bool sync, struct cr_err *e)
+static int update(int img, json_t *members, enum sync sync, struct cr_err *e)
 {
 	_cleanup_close_ int lock = lock_dir(img, e);
 	struct doc d = { 0 };
@@ -538,9 +548,14 @@ static int update(int img, json_t *members, bool sync, struct cr_err *e)
 	return ret;
 }
 
+int manifest_note(int img, json_t *members, bool sync, struct cr_err *e)
+{
+	return update(img, members, sync ? SYNC_FILE : SYNC_NONE, e);
+}
+
 int manifest_update(int img, json_t *members, struct cr_err *e)
 {
-	return update(img, members, false, e);
+	return update(img, members, SYNC_NONE, e);
 }
 
 int manifest_seal(int img, json_t *files, json_t *extra, bool sync, struct cr_err *e)
@@ -554,7 +569,7 @@ int manifest_seal(int img, json_t *files, json_t *extra, bool sync, struct cr_er
 	if (extra)
 		json_object_update(o, extra);
 	json_decref(extra);
-	return update(img, o, sync, e);
+	return update(img, o, sync ? SYNC_ALL : SYNC_NONE, e);
 }
 
 int manifest_check_sealed(int img, struct cr_err *e)

@@ -60,6 +60,8 @@ bool manifest_failed(int img);
 bool manifest_check_only(const json_t *m);
 /* Put the members of @members (taken over) into the head, under the lock. */
 int manifest_update(int img, json_t *members, struct cr_err *e);
+/* The same after the seal. @sync: what a power loss leaves is the old document or the new one, never a part. */
+int manifest_note(int img, json_t *members, bool sync, struct cr_err *e);
 
 /* {"code":..., "object":..., "reason":..., "remedy":..., "stage":...} */
 json_t *manifest_error(const char *stage, const struct cr_err *e);

@@ -19,12 +19,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "fdinfo.pb-c.h"
 #include "ghost-file.pb-c.h"
 #include "kind/file/restore-internal.h"
@@ -168,6 +170,7 @@ static int split_name(const RegFileEntry *reg, uint32_t id, struct ghost_name *n
 {
 	const char *slash = strrchr(reg->name, '/');
 	size_t len = slash ? (size_t)(slash - reg->name) : 0;
+	unsigned long long unique;
 
 	if (reg->name[0] != '/' || strlen(reg->name) > PATH_MAX - 64)
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, "files.img", "file %u has no absolute name", reg->id);
@@ -176,7 +179,10 @@ static int split_name(const RegFileEntry *reg, uint32_t id, struct ghost_name *n
 	if (!len)
 		strcpy(n->dir, "/");
 	n->path = reg->name;
-	snprintf(n->temp, sizeof(n->temp), "%s.cr.%x.%d.ghost", reg->name, id, getpid());
+	/* In the same directory, since it may become a link of that name. Others may write there: nobody can guess it. */
+	if (getrandom(&unique, sizeof(unique), GRND_NONBLOCK) != sizeof(unique))
+		return cr_err_set(e, CR_E_SYSTEM, errno, reg->name, "getrandom");
+	snprintf(n->temp, sizeof(n->temp), "%s/.cr.%x.%016llx.ghost", n->dir, id, unique);
 	return 0;
 }
 
@@ -197,14 +203,16 @@ static int set_ids(int fd, const GhostFileEntry *g)
 
 /*
  * Give the open file its old name for the moment of one open(), so that /proc shows it.
+ * @ret_left: the name is there and cannot be removed
  * Return: an O_PATH descriptor by that name, or -EEXIST when the name is taken.
  */
-static int reopen_by_name(int fd, const struct ghost_name *n, struct cr_err *e)
+static int reopen_by_name(int fd, const struct ghost_name *n, bool *ret_left, struct cr_err *e)
 {
 	struct stat st, st2;
 	char self[32];
 	int ret, kept;
 
+	*ret_left = false;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (access(n->path, F_OK) == 0)
@@ -216,15 +224,15 @@ static int reopen_by_name(int fd, const struct ghost_name *n, struct cr_err *e)
 	if (linkat(AT_FDCWD, self, AT_FDCWD, n->path, AT_SYMLINK_FOLLOW) < 0)
 		return -errno;
 	kept = open(n->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	ret = kept < 0 ? -errno : kept;
-	if (kept >= 0 && (fstat(kept, &st2) < 0 || st2.st_ino != st.st_ino || st2.st_dev != st.st_dev)) {
-		close(kept);
-		return -EEXIST;
-	}
-	if (unlink(n->path) < 0 && kept >= 0) {
+	ret = kept < 0 || fstat(kept, &st2) < 0 ? -errno : kept;
+	if (ret >= 0 && (st2.st_ino != st.st_ino || st2.st_dev != st.st_dev))
+		ret = -EEXIST; /* another one has taken it */
+	if (ret != -EEXIST && unlink(n->path) < 0 && errno != ENOENT) {
 		ret = -errno;
-		close(kept);
+		*ret_left = true;
 	}
+	if (ret < 0)
+		fd_close(kept);
 	return ret;
 }
 
@@ -239,7 +247,12 @@ static int named_temp(const struct ghost_name *n, mode_t mode, struct cr_err *e)
 		return no_ghost(n, errno, e);
 	if (fstat(fd, &st) == 0)
 		files_journal_add(n->temp, st.st_dev, st.st_ino, false, NULL);
-	unlink(n->temp);
+	if (unlink(n->temp) < 0) {
+		int err = errno;
+
+		close(fd);
+		return no_ghost(n, err, e);
+	}
 	return fd;
 }
 
@@ -247,6 +260,7 @@ static int make_regular(struct img_reader *rd, const GhostFileEntry *g, const st
 			struct cr_err *e)
 {
 	_cleanup_close_ int fd = -1;
+	bool left;
 	int ret;
 
 	fd = open(n->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -264,10 +278,15 @@ static int make_regular(struct img_reader *rd, const GhostFileEntry *g, const st
 	ret = fill_ghost(rd, g, fd, a, e);
 	if (ret < 0)
 		return ret;
-	ret = reopen_by_name(fd, n, e);
+	ret = reopen_by_name(fd, n, &left, e);
 	if (ret >= 0)
 		return ret;
+	if (left)
+		return no_ghost(n, -ret, e);
 	/* Nameless, then: only what /proc shows differs. */
+	if (ret != -EEXIST)
+		log_warn("deleted file %s: /proc will not show its name, which cannot be given back: %s", n->path,
+			 strerror(-ret));
 	return TAKE_FD(fd);
 }
 
