@@ -51,6 +51,28 @@ static void offset(const Timespec *dumped, clockid_t clock, int64_t own_sec, int
 	}
 }
 
+/*
+ * Without CAP_SYS_ADMIN (--unprivileged) the tree has this machine's clocks. What was awaited then comes too early or at
+ * once, which programs must expect after a long stop; a clock that goes back is a thing that programs need not expect.
+ */
+static int no_namespace(const TimensEntry *t, struct cr_err *e)
+{
+	struct timespec now;
+	int64_t ahead;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ahead = now.tv_sec - (int64_t)t->monotonic->tv_sec;
+	if (ahead < 0) {
+		cr_err_set(e, CR_E_PRIVILEGE, EPERM, "monotonic clock",
+			   "it would go back by %lld s: a time namespace cannot be made", (long long)-ahead);
+		cr_err_remedy(e, "run as root, or on a machine that has been up for longer than that of the dump");
+		return -EPERM;
+	}
+	log_warn("no time namespace without CAP_SYS_ADMIN: the monotonic clock of the tree goes ahead by %lld s",
+		 (long long)ahead);
+	return 0;
+}
+
 int clock_enter(struct restore *x, struct cr_err *e)
 {
 	const TimensEntry *t = x->plan.timens;
@@ -67,9 +89,11 @@ int clock_enter(struct restore *x, struct cr_err *e)
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, "timens image", "its clocks have impossible values");
 	x->timens = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
 	if (x->timens < 0 || unshare(CLONE_NEWTIME)) {
-		if (errno == EPERM)
-			return cr_err_set(e, CR_E_PRIVILEGE, errno, "time namespace", "cannot be made");
-		log_warn("no time namespaces here: monotonic clocks of the tree jump (%s)", strerror(errno));
+		err = errno;
+		x->timens = fd_close(x->timens);
+		if (err == EPERM)
+			return no_namespace(t, e);
+		log_warn("no time namespaces here: monotonic clocks of the tree jump (%s)", strerror(err));
 		return 0;
 	}
 	self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -52,6 +52,9 @@ static enum cr_code code_of(int err)
 		return CR_E_NOT_HELD;
 	case EOPNOTSUPP:
 		return CR_E_UNSUPPORTED;
+	case EPERM:
+	case EACCES:
+		return CR_E_PRIVILEGE;
 	default:
 		return CR_E_HOLDER;
 	}

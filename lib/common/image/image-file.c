@@ -2,8 +2,10 @@
 /* Files of an images directory as such, whatever is in them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/crc32c.h"
@@ -12,12 +14,31 @@
 
 enum { SUM_PIECE = 64 << 10 };
 
+/*
+ * A directory of images may come from anywhere: links that lead out of it are not followed (openat2(2), Linux 5.6; before
+ * that no link is). Without O_NONBLOCK a FIFO of that name would be waited for; it means nothing for regular files.
+ */
+static int open_beneath(int dir, const char *name)
+{
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+	long fd = syscall(SYS_openat2, dir, name, &how, sizeof(how));
+
+	if (fd < 0 && errno == ENOSYS)
+		fd = openat(dir, name, (int)how.flags | O_NOFOLLOW);
+	return (int)fd;
+}
+
 int img_open_file(int dir, const char *name, struct cr_err *e)
 {
-	/* Without O_NONBLOCK a FIFO of that name would be waited for. It means nothing for regular files. */
-	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int fd = open_beneath(dir, name);
 	struct stat st;
 
+	if (fd < 0 && (errno == EXDEV || errno == ELOOP)) {
+		cr_err_set(e, CR_E_IMG_CORRUPT, 0, name, "it is a link that leads out of the directory");
+		cr_err_remedy(e, "put the file itself there");
+		return -EINVAL;
+	}
 	if (fd < 0 && errno == ENOENT)
 		return cr_err_set(e, CR_E_IMG_MISSING, ENOENT, name, "cannot be opened");
 	if (fd < 0 || fstat(fd, &st))

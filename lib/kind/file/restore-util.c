@@ -266,18 +266,29 @@ int files_sockopt(int fd, int level, int name, int value)
 
 static int sk_error(const char *object, int err, const char *option, struct cr_err *e)
 {
-	return cr_err_set(e, CR_E_SYSTEM, err, object, "socket option %s", option);
+	return cr_err_set(e, err == EPERM ? CR_E_PRIVILEGE : CR_E_SYSTEM, err, object, "socket option %s", option);
 }
 
-/* The image has what getsockopt() tells, which is twice what setsockopt() was given. */
+/*
+ * The image has what getsockopt() tells, which is twice what setsockopt() was given. Beyond the limits of net.core only
+ * CAP_NET_ADMIN may go; without it a size within them is set in the plain way, and another is an error.
+ */
 static int set_buffer(int fd, int name, int force, uint32_t want)
 {
 	socklen_t len = sizeof(int);
-	int now = 0;
+	int now = 0, ret;
 
 	if (getsockopt(fd, SOL_SOCKET, name, &now, &len) < 0)
 		return -errno;
-	return (uint32_t)now == want ? 0 : files_sockopt(fd, SOL_SOCKET, force, want / 2);
+	if ((uint32_t)now == want)
+		return 0;
+	ret = files_sockopt(fd, SOL_SOCKET, force, want / 2);
+	if (ret != -EPERM)
+		return ret;
+	ret = files_sockopt(fd, SOL_SOCKET, name, want / 2);
+	if (!ret && getsockopt(fd, SOL_SOCKET, name, &now, &len) < 0)
+		ret = -errno;
+	return ret || (uint32_t)now == want ? ret : -EPERM;
 }
 
 static int set_timeout(int fd, int name, uint64_t sec, uint64_t usec)
