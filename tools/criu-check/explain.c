@@ -145,16 +145,15 @@ static void page(void)
 
 static char *join(char **words, int nr)
 {
-	size_t len = 1;
-	char *text;
+	size_t len = 0;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &len);
 
-	for (int i = 0; i < nr; i++)
-		len += strlen(words[i]) + 1;
-	text = calloc(len, 1);
-	for (int i = 0; text && i < nr; i++) {
-		if (i)
-			strcat(text, " ");
-		strcat(text, words[i]);
+	for (int i = 0; out && i < nr; i++)
+		fprintf(out, "%s%s", i ? " " : "", words[i]);
+	if (!out || fclose(out)) {
+		free(text);
+		return NULL;
 	}
 	return text;
 }
