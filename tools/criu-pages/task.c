@@ -7,6 +7,10 @@
  * file's, vvar and vsyscall (the kernel's own), shared file mappings (the file has it). The vDSO and AIO rings are
  * written whole: they are not anonymous, yet a restore needs them. Shared memory belongs to its segment (shmem.c).
  *
+ * A uprobe is a breakpoint that the kernel writes into a private page of program code. The kernel does so again where
+ * the file is mapped, as long as the probe is there; when it is gone, a restored breakpoint would end the program. So
+ * pages of code that differ from their file in breakpoints only are the file's.
+ *
  * The page tables are scanned over as many mappings at once as possible, so that 20,000 mappings do not cost as many
  * calls; runs of pages are then cut at the mappings, because their flags differ.
  */
@@ -14,6 +18,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/arena.h"
@@ -38,12 +43,15 @@ enum {
 };
 
 enum how { SKIP, WHOLE, SCAN };
+enum { BREAKPOINT = 0xcc };
 
 struct area {
 	uint64_t start, end;
 	uint8_t how;	/* enum how */
 	uint8_t flags;	/* IMG_PE_* */
 	uint8_t source; /* enum copy_how */
+	bool code;	/* of a file; probes may be in it */
+	uint64_t pgoff; /* of code: where in the file, in bytes */
 };
 
 struct task {
@@ -52,6 +60,7 @@ struct task {
 	int proc, mem;
 	struct area *areas;
 	size_t nr;
+	bool probed; /* it has uprobes */
 	char name[32];
 	struct copy_source src;
 	struct pages_out out;
@@ -76,6 +85,8 @@ static struct area classify(const VmaEntry *v)
 	if (!(v->status & (ST_ANON_PRIVATE | ST_FILE_PRIVATE)))
 		return a;
 	a.how = SCAN;
+	a.code = v->status & ST_FILE_PRIVATE && v->prot & PROT_EXEC;
+	a.pgoff = v->pgoff;
 	/* May come by userfaultfd after the task has started: ordinary anonymous memory only. */
 	if (v->status & ST_ANON_PRIVATE && !(v->flags & (MAP_LOCKED | MAP_HUGETLB)))
 		a.flags |= IMG_PE_LAZY;
@@ -98,6 +109,7 @@ static int read_areas(struct task *t, struct cr_err *e)
 		if (v->status & ST_GUARD) /* not a mapping; behind all mappings */
 			break;
 		t->areas[t->nr++] = classify(v);
+		t->probed |= v->status & ST_UPROBES;
 		if (v->status & ST_ANON_SHARED && !(v->status & (ST_SYSVIPC | ST_MEMFD)))
 			err = segment_note(t->run, &(struct segment){ v->shmid, t->pid, v->start, v->end }, e);
 	}
@@ -105,13 +117,49 @@ static int read_areas(struct task *t, struct cr_err *e)
 	return err;
 }
 
-/* Pages [start, end) of one mapping. */
-static int put(struct task *t, const struct area *a, uint64_t start, uint64_t end, struct cr_err *e)
+static int put_pages(struct task *t, const struct area *a, uint64_t start, uint64_t end, struct cr_err *e)
 {
 	uint64_t nr = (end - start) / PAGE_BYTES;
 
 	t->run->stats.written += nr;
 	return out_pages(&t->out, &t->src, (enum copy_how)a->source, start, start, nr, a->flags, e);
+}
+
+/* Is the page at @addr that of the file but for breakpoints? */
+static bool same_code(const struct task *t, int file, const struct area *a, uint64_t addr)
+{
+	uint8_t here[PAGE_BYTES], there[PAGE_BYTES] = { 0 };
+	size_t i = 0;
+
+	if (pread_full(t->mem, here, sizeof(here), (off_t)addr))
+		return false;
+	/* Behind the end of the file a page has zeroes. */
+	if (pread(file, there, sizeof(there), (off_t)(a->pgoff + (addr - a->start))) <= 0)
+		return false;
+	while (i < sizeof(here) && (here[i] == there[i] || here[i] == BREAKPOINT))
+		i++;
+	return i == sizeof(here);
+}
+
+/* Code of a program with probes: not what is the file's. */
+static int put_code(struct task *t, const struct area *a, uint64_t start, uint64_t end, struct cr_err *e)
+{
+	_cleanup_close_ int file = -1;
+	char path[64];
+	int err = 0;
+
+	snprintf(path, sizeof(path), "map_files/%llx-%llx", (unsigned long long)a->start, (unsigned long long)a->end);
+	file = openat(t->proc, path, O_RDONLY | O_CLOEXEC);
+	for (uint64_t at = start; at < end && !err; at += PAGE_BYTES)
+		if (file < 0 || !same_code(t, file, a, at))
+			err = put_pages(t, a, at, at + PAGE_BYTES, e);
+	return err;
+}
+
+/* Pages [start, end) of one mapping. */
+static int put(struct task *t, const struct area *a, uint64_t start, uint64_t end, struct cr_err *e)
+{
+	return t->probed && a->code ? put_code(t, a, start, end, e) : put_pages(t, a, start, end, e);
 }
 
 /* Areas [first, last) are all to be scanned; what lies between them is not mapped. */
