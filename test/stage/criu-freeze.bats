@@ -155,6 +155,36 @@ time.sleep(1000)'
 	grep -q '^State:.*T (stopped)' "/proc/$before/status"
 	run verb cont
 	[ "$status" = 1 ]
+	[[ $output == *"no task of it is left stopped"* ]]
+	runs "$PID"
+	# The same behind a restore; the pids are those of the dump, the tasks are not.
+	kill -KILL $(tree_of "$PID")
+	wait_for 5 gone "$PID"
+	restore -s
+	for pid in $(tree_of "$PID"); do
+		wait_for 5 grep -q '^State:.*T (stopped)' "/proc/$pid/status"
+	done
+	run "$BIN/criu-freeze" cont -D "$IMG"
+	[[ $status = 1 && $output == *"no task of it is left stopped"* ]]
+	verb cont
+	wait_for 5 runs "$PID"
+	[ "$(grep -l '^State:.*T (stopped)' $(tree_of "$PID" | sed 's|.*|/proc/&/status|'))" = "/proc/$before/status" ]
+	run verb cont
+	[ "$status" = 1 ]
+}
+
+@test "unlock: nothing is locked by a dump; no more words, no holder needed" {
+	run verb unlock
+	[ "$status" = 0 ]
+	[[ $output == *"Nothing is locked"* ]]
+	start_program sleep 1000
+	freeze
+	run verb unlock
+	[ "$status" = 0 ]
+	all_held "$PID"
+	verb thaw
+	run verb unlock more
+	[ "$status" = 100 ]
 }
 
 @test "the dead-man's switch: time, the end of --lease, the end of the holder" {

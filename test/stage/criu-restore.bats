@@ -129,6 +129,34 @@ json()
 	victim_finish
 }
 
+@test "criu-restore --undo removes what a killed restore made, and nothing else" {
+	mkdir "$T/ghost.dir" "$T/full.dir"
+	: >"$T/name"
+	: >"$T/other"
+	: >"$T/full.dir/file"
+	entry()
+	{
+		printf '%x %s %s %s\0\n' "$(stat -c %d "$1")" "${3:-$(stat -c %i "$1")}" "$2" "$1"
+	}
+	{
+		entry "$T/name" f
+		entry "$T/other" f 1
+		entry "$T/ghost.dir" d 0
+		entry "$T/full.dir" d 0
+		printf '1 2 f relative\0\n'
+		printf 'rubbish'
+	} >"$WORK/.criu-restore.names"
+	run "$BIN/criu-restore" --undo -D "$IMG" -W "$WORK"
+	[ "$status" = 0 ]
+	[ ! -e "$T/name" ] && [ ! -e "$T/ghost.dir" ]
+	[ -e "$T/other" ] && [ -e "$T/full.dir/file" ]
+	[ ! -e "$WORK/.criu-restore.names" ]
+	# Nothing to do is no error.
+	run "$BIN/criu-restore" --undo -D "$IMG" -W "$WORK"
+	[ "$status" = 0 ]
+	rm -rf "$T/full.dir" "$T/other"
+}
+
 @test "criu-restore: a pid that is taken: its holder is named" {
 	dumped
 	for _ in 1 2 3 4 5 6 7 8 9 10; do

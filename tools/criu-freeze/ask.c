@@ -94,15 +94,14 @@ static bool left_stopped(pid_t pid, json_int_t starttime)
 	       st.state == 'T';
 }
 
-int freeze_cont(const struct cr_opts *o, int img, struct cr_err *e)
+/* @tree: rows with pid, starttime, stopped_before. Return: how many go on. */
+static int wake(json_t *tree)
 {
-	json_t *m = NULL, *row;
-	int err = manifest_read(img, &m, e), woken = 0;
+	json_t *row;
+	int woken = 0;
 	size_t i;
 
-	if (err)
-		return err;
-	json_array_foreach(json_object_get(m, "tree"), i, row)
+	json_array_foreach(tree, i, row)
 	{
 		pid_t pid = (pid_t)json_integer_value(json_object_get(row, "pid"));
 
@@ -112,9 +111,27 @@ int freeze_cont(const struct cr_opts *o, int img, struct cr_err *e)
 		if (!kill(pid, SIGCONT))
 			woken++;
 	}
+	return woken;
+}
+
+int freeze_cont(const struct cr_opts *o, int img, struct cr_err *e)
+{
+	/* A restore with -s left its record in the work directory, the current one. */
+	json_t *m = NULL, *restored = json_load_file(RESTORE_RECORD_NAME, 0, NULL);
+	int err = manifest_read(img, &m, e), woken;
+
+	woken = wake(json_object_get(m, "tree")) + wake(json_object_get(restored, "left_stopped"));
 	json_decref(m);
-	if (!woken)
-		return cr_err_set(e, CR_E_NO_TASK, 0, "tree", "no task of it is left stopped");
+	json_decref(restored);
+	if (!woken && err)
+		return err;
+	if (!woken) {
+		cr_err_set(e, CR_E_NO_TASK, 0, "tree", "no task of it is left stopped");
+		cr_err_remedy(
+			e,
+			"name the images directory of the dump with -D, and the work directory of a restore with -W");
+		return -ESRCH;
+	}
 	log_info("%d tasks go on", woken);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "image/manifest.h"
+#include "proc/stat.h"
 #include "restore.h"
 #include "stats.pb-c.h"
 
@@ -75,6 +76,24 @@ static bool is_images_dir(int work, int img)
 	return !fstat(work, &a) && !fstat(img, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/* What criu-freeze cont needs to tell these tasks from later ones with their pids. */
+static json_t *left_stopped(const struct restore *x)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < x->plan.nr_images; i++) {
+		const struct plan_task *t = &x->plan.tasks[i];
+		_cleanup_close_ int proc = t->state == PLAN_ZOMBIE ? -1 : open_proc_pid(t->pid);
+		struct proc_stat st;
+
+		if (proc >= 0 && !proc_stat_read(proc, "stat", &st))
+			json_array_append_new(list, json_pack("{s:i, s:I, s:b}", "pid", t->pid, "starttime",
+							      (json_int_t)st.starttime, "stopped_before",
+							      t->state == PLAN_STOPPED));
+	}
+	return list;
+}
+
 void report_json(struct restore *x, const struct cr_err *failure)
 {
 	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -92,6 +111,8 @@ void report_json(struct restore *x, const struct cr_err *failure)
 		cr_report_add(&report, failure);
 	for (size_t i = 1; failure && failure->code == CR_E_PID_TAKEN && i < x->taken.n; i++)
 		cr_report_add(&report, &x->taken.v[i]);
+	if (!failure && x->opts.leave_stopped && x->facts.extra)
+		json_object_set_new(x->facts.extra, "left_stopped", left_stopped(x));
 	if (x->conflicts && x->facts.extra)
 		json_object_set(x->facts.extra, "pid_conflicts", x->conflicts);
 	/* The error goes to stderr in any case. */
