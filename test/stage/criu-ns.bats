@@ -221,6 +221,29 @@ take_pids()
 	diff "$T/help" "$T/completion"
 }
 
+@test "--shell-job: the tree gets the terminal of the restore" {
+	requires_command script
+	mkdir -p "$DIR"
+	(
+		cd "$DIR" || exit
+		for fd in /proc/self/fd/*; do
+			fd=${fd##*/}
+			[ "$fd" -le 2 ] || eval "exec $fd>&-" 2>/dev/null
+		done
+		exec script -qec "$VICTIMS/tty out.txt; exit" typescript </dev/null >/dev/null 2>&1
+	) &
+	wait_for 10 has_line "$DIR/out.txt" ready
+	PID=$(fact pid)
+	dump --shell-job
+	wait $! || true
+	: >"$DIR/go"
+	script -qec "$NS restore -D $IMG -W $WORK -o restore.log --shell-job; exit" "$T/second" </dev/null >/dev/null 2>&1 3>&- || fail restore
+	wait_for 10 has_line "$DIR/out.txt" "done"
+	! grep FAIL "$DIR/out.txt"
+	grep -q 'written to the terminal' "$T/second"
+	wait_for 5 no_init_left
+}
+
 @test "killed in the middle of a restore: nothing is left" {
 	# shellcheck disable=SC2016
 	printf '#!/bin/sh\n: >"%s/up"\nsleep 1000\n' "$T" >"$T/criu"

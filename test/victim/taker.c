@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * taker PID:HOW...: takes numbers, as a process, thread, group (whose leader is gone), session (whose leader and group are gone)
- * or zombie, prints "ready" and waits. No victim of a dump: it is what a restore finds in its way.
+ * taker PID:HOW...: takes numbers, as a process, thread, group (whose leader is gone), session (whose leader and
+ * group are gone) or zombie, prints "ready" and waits. No victim of a dump: it is what a restore finds in its way.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,9 +2,10 @@
 /*
  * Arguments and results of criu-freeze exec.
  *
- * Theory of operation: all memory that the call needs is laid out in one block, which is copied into the task before the
- * call and out of it afterwards: "&string" and "&str:string" (with a NUL), "&hex:BYTES" and "&buf:N" (zeroes), the last two
- * printed afterwards. Names come from the kernel's header at build time (syscalls.def); numbers work for all others.
+ * Theory of operation: all memory that the call needs is laid out in one block, which is copied into the task before
+ * the call and out of it afterwards: "&string" and "&str:string" (with a NUL), "&hex:BYTES" and "&buf:N" (zeroes),
+ * the last two printed afterwards. Names come from the kernel's header at build time (syscalls.def); numbers work for
+ * all others.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -2,14 +2,14 @@
 /*
  * criu-freeze exec -t TID SYSCALL ARG...
  *
- * Theory of operation: where a holder of the images directory keeps the task, it is asked to have the call made. Otherwise this
- * process stops the one process of the task with the means of the holder (tree.c, remote.c), has the call made, takes all
- * memory of ours out again, and lets the process go. Its children run on meanwhile. All threads stand, since the frame that
- * heals the thread when we die lies below the stack pointers of all.
+ * Theory of operation: where a holder of the images directory keeps the task, it is asked to have the call made.
+ * Otherwise this process stops the one process of the task with the means of the holder (tree.c, remote.c), has the
+ * call made, takes all memory of ours out again, and lets the process go. Its children run on meanwhile. All threads
+ * stand, since the frame that heals the thread when we die lies below the stack pointers of all.
  *
- * A call that does not end within --timeout is broken off by an interrupt, which the thread does not notice: its registers are
- * put back before a signal could be delivered. ^C does the same at once. If we are killed in the middle of a call that sleeps, the
- * thread makes it to its end and then goes back to where it was.
+ * A call that does not end within --timeout is broken off by an interrupt, which the thread does not notice: its
+ * registers are put back before a signal could be delivered. ^C does the same at once. If we are killed in the middle
+ * of a call that sleeps, the thread makes it to its end and then goes back to where it was.
  */
 #include <errno.h>
 #include <signal.h>

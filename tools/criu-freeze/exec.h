@@ -32,8 +32,8 @@ struct exec_call {
 /* Read @words: SYSCALL ARG... Return: 0 or -errno with @e. The caller frees ret->mem, also on failure. */
 int exec_parse(char **words, int n, struct exec_call *ret, struct cr_err *e);
 /*
- * May it be made in a thread whose rax is @rax? Calls that end the thread, copy it, or whose effect would be undone with the
- * registers are refused by name.
+ * May it be made in a thread whose rax is @rax? Calls that end the thread, copy it, or whose effect would be undone
+ * with the registers are refused by name.
  */
 int exec_allowed(const struct exec_call *c, uint64_t rax, const char *object, struct cr_err *e);
 /* Its memory will stand at @addr of the task. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Theory of operation: the arguments are parsed with criu's own table, to know what they mean, and handed on as they are, but for
- * what is done here. What is to differ is added behind them, where it wins.
+ * Theory of operation: the arguments are parsed with criu's own table, to know what they mean, and handed on as they
+ * are, but for what is done here. What is to differ is added behind them, where it wins.
  */
 #include <errno.h>
 #include <fcntl.h>

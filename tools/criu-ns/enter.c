@@ -2,10 +2,10 @@
 /*
  * criu-ns dump, pre-dump: criu in the pid and mount namespaces of the tree.
  *
- * Theory of operation: setns(2) into a pid namespace counts for children only, so criu is one. It is not a child of the
- * namespace's process 1, whose end would be its own: a tree that has process 1 in it cannot be dumped from the inside. The
- * mount namespace has to show the same things under the names that criu is given: the same root, current directory, images
- * directory, and criu itself.
+ * Theory of operation: setns(2) into a pid namespace counts for children only, so criu is one. It is not a child of
+ * the namespace's process 1, whose end would be its own: a tree that has process 1 in it cannot be dumped from the
+ * inside. The mount namespace has to show the same things under the names that criu is given: the same root, current
+ * directory, images directory, and criu itself.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,13 +2,14 @@
 /*
  * Process 1 of the new namespaces.
  *
- * Theory of operation. When process 1 ends the kernel kills all others of its pid namespace. So it is not criu, which ends when
- * the tree runs, but this process, which lives as long as anybody is in the namespace: it reaps its children, and then waits for
- * those that are not (a criu that somebody runs inside, to dump the tree).
+ * Theory of operation. When process 1 ends the kernel kills all others of its pid namespace. So it is not criu, which
+ * ends when the tree runs, but this process, which lives as long as anybody is in the namespace: it reaps its
+ * children, and then waits for those that are not (a criu that somebody runs inside, to dump the tree).
  *
- * It has a session of its own: that of the caller is not visible in here. Mounts that are made outside appear inside, not the
- * other way round. criu and what it starts get pids that the images do not have. Until criu has ended well, all of this dies with
- * the process outside: a killed restore leaves nothing. Afterwards it lets go of the caller's files.
+ * It has a session of its own: that of the caller is not visible in here. Mounts that are made outside appear inside,
+ * not the other way round. criu and what it starts get pids that the images do not have. Until criu has ended well,
+ * all of this dies with the process outside: a killed restore leaves nothing. Afterwards it lets go of the caller's
+ * files.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -2,9 +2,9 @@
 /*
  * criu-ns {restore | check | dump | pre-dump} [criu's options]
  *
- * A restore needs its old pids, and they may be taken here; in a new pid namespace they are free. What is restored so can be
- * dumped from the inside of its namespaces only. criu-ns runs criu there: its command line and exit codes are those of CRIU's
- * criu-ns.
+ * A restore needs its old pids, and they may be taken here; in a new pid namespace they are free. What is restored so
+ * can be dumped from the inside of its namespaces only. criu-ns runs criu there: its command line and exit codes are
+ * those of CRIU's criu-ns.
  */
 #include <stdio.h>
 #include <string.h>

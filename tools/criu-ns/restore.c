@@ -2,9 +2,9 @@
 /*
  * criu-ns restore, check: criu in a new pid and mount namespace.
  *
- * Theory of operation: the namespaces come with a process 1 (init.c), which runs criu with -d and outlives it; this process
- * waits for what it tells. Pids inside are not those that the caller sees, so the pid file is written here, with the pid that the
- * root task has outside: a pidfd of it that process 1 passes along tells it in its fdinfo.
+ * Theory of operation: the namespaces come with a process 1 (init.c), which runs criu with -d and outlives it; this
+ * process waits for what it tells. Pids inside are not those that the caller sees, so the pid file is written here,
+ * with the pid that the root task has outside: a pidfd of it that process 1 passes along tells it in its fdinfo.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -148,7 +148,7 @@ static int await_init(pid_t init)
 	return ns_exit_code(status);
 }
 
-/* A signal for us is meant for criu; when that has done its work, it ends the waiting. Return: exit code, -1: none yet. */
+/* A signal for us is meant for criu; when that is done, it ends the waiting. Return: exit code, -1: none yet. */
 static int on_signal(const struct outside *o)
 {
 	struct signalfd_siginfo info;

@@ -2,10 +2,11 @@
 /*
  * Are the pids free that the restore needs, and if not, who has them?
  *
- * Theory of operation. A number is taken while any task uses it, as pid, thread id, process group or session. The first two are
- * asked for by tkill(2), groups by kill(2); for sessions no call exists, so they are looked for in /proc only when time does not
- * matter: once a conflict is found, and by --check-only. Else the clone fails, and its error says the same.
- * All conflicts are told in one go, with the process behind each. A pid that is about to become free is waited for.
+ * Theory of operation. A number is taken while any task uses it, as pid, thread id, process group or session. The
+ * first two are asked for by tkill(2), groups by kill(2); for sessions no call exists, so they are looked for in
+ * /proc only when time does not matter: once a conflict is found, and by --check-only. Else the clone fails, and its
+ * error says the same. All conflicts are told in one go, with the process behind each. A pid that is about to become
+ * free is waited for.
  */
 #include <dirent.h>
 #include <errno.h>
