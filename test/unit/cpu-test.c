@@ -40,6 +40,7 @@ static void test_same(void)
 	struct cpu_diffs d;
 
 	ok(!cpu_compare(&a, &b, 0, CPU_CAP_CPU, &d) && d.n == 0, "the same CPU: no difference");
+	cpu_diffs_free(&d);
 	b.word[CPU_1_ECX] ^= 1u << 27;
 	ok(!cpu_compare(&a, &b, 0, CPU_CAP_CPU, &d) && d.n == 0, "osxsave is the kernel's, not the CPU's");
 	cpu_diffs_free(&d);
@@ -77,6 +78,7 @@ static void test_state(void)
 	then.word[CPU_7_EBX] = here.word[CPU_7_EBX] = 1u << BIT_AVX512F;
 	ok(!cpu_compare(&then, &here, 0, CPU_CAP_DEFAULT, &d) && d.n == 0,
 	   "avx512f that no kernel has enabled is none");
+	cpu_diffs_free(&d);
 	then.xfeatures = XF_AVX512;
 	then.xsave_size = 2432;
 	ok(!cpu_compare(&then, &here, 1 << 5, CPU_CAP_DEFAULT, &d), "compared");
