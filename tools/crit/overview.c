@@ -41,8 +41,7 @@ static void credit_mappings(uint64_t start, uint64_t end, uint32_t flags, VmaEnt
 	}
 }
 
-/* Of how many mappings from the first one on is each behind the one before? All but guard ranges, which stand at the end. */
-static size_t in_order(VmaEntry *const *vmas, size_t n)
+size_t mappings_in_order(VmaEntry *const *vmas, size_t n)
 {
 	size_t k = 0;
 
@@ -63,7 +62,7 @@ void pagemap_sums(const struct checkpoint *c, enum img_type type, unsigned long 
 
 	got = img_open(c->dir, type, id, &r, &e);
 	r.lenient = true;
-	n = vmas ? in_order(vmas, n) : 0;
+	n = vmas ? mappings_in_order(vmas, n) : 0;
 	while (got > 0 && (arena_reset(&a), got = img_get(&r, &a, &m, &e)) > 0) {
 		uint64_t pages, bytes, end;
 

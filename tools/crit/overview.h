@@ -20,6 +20,9 @@ struct page_sum {
 void pagemap_sums(const struct checkpoint *c, enum img_type type, unsigned long id, struct VmaEntry *const *vmas,
 		  size_t n, struct page_sum *sums, struct page_sum *all);
 
+/* Of how many mappings from the first one on is each behind the one before? All but guard ranges, which stand at the end. */
+size_t mappings_in_order(struct VmaEntry *const *vmas, size_t n);
+
 static inline uint64_t page_sum_all(const struct page_sum *s)
 {
 	return s->here + s->parent + s->lazy;

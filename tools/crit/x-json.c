@@ -8,6 +8,7 @@
 #include "fs.pb-c.h"
 #include "json-out.h"
 #include "mm.pb-c.h"
+#include "overview.h"
 #include "pagemap.pb-c.h"
 #include "pstree.pb-c.h"
 #include "x.h"
@@ -100,14 +101,30 @@ static int put_mems(struct json_out *o, struct checkpoint *c, const PstreeEntry 
 	return 0;
 }
 
+static void put_owners(struct json_out *o, const struct checkpoint *c, struct owners *owners, const PagemapEntry *p)
+{
+	uint64_t end = p->vaddr + img_pagemap_pages(p) * 4096;
+	const VmaEntry *v;
+	char text[4096];
+
+	jo_key(o, "mappings");
+	jo_begin(o, '[');
+	while (owner_next(owners, p->vaddr, end, &v))
+		jo_text(o, *vma_text(c, v, text, sizeof(text)) ? text : "anonymous");
+	jo_end(o, ']');
+}
+
 /* Entry by entry: there can be millions. */
 static int put_rss(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
 {
+	struct owners owners = { 0 };
 	struct arena a = { 0 };
 	struct img_reader r;
 	PagemapEntry *p;
 	int got;
 
+	owners.n = checkpoint_vmas(c, t->pid, &owners.vmas);
+	owners.n = mappings_in_order(owners.vmas, owners.n);
 	jo_key(o, "runs");
 	jo_begin(o, '[');
 	got = img_open(c->dir, IMG_PAGEMAP, t->pid, &r, e);
@@ -121,6 +138,7 @@ static int put_rss(struct json_out *o, struct checkpoint *c, const PstreeEntry *
 		jo_put_flag(o, "present", img_pagemap_flags(p) & IMG_PE_PRESENT);
 		jo_put_flag(o, "parent", img_pagemap_flags(p) & IMG_PE_PARENT);
 		jo_put_flag(o, "lazy", img_pagemap_flags(p) & IMG_PE_LAZY);
+		put_owners(o, c, &owners, p);
 		jo_end(o, '}');
 	}
 	img_close(&r);

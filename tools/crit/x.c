@@ -11,6 +11,7 @@
 #include "fdinfo.pb-c.h"
 #include "fs.pb-c.h"
 #include "mm.pb-c.h"
+#include "overview.h"
 #include "pagemap.pb-c.h"
 #include "pstree.pb-c.h"
 #include "x.h"
@@ -114,25 +115,40 @@ static int show_mems(struct checkpoint *c, struct cr_err *e)
 	return 0;
 }
 
-/* The mappings that a range of pages lies in, one line each. */
-static void print_owners(const struct checkpoint *c, VmaEntry *const *vmas, size_t n, uint64_t start, uint64_t end)
+bool owner_next(struct owners *o, uint64_t start, uint64_t end, const VmaEntry **ret)
 {
+	/* Runs and mappings are by address, so those that lie behind are done with. Guard ranges have no pages. */
+	while (o->at < o->n && o->vmas[o->at]->end <= start)
+		o->next = ++o->at;
+	o->next = o->next < o->at ? o->at : o->next;
+	if (o->next >= o->n || o->vmas[o->next]->start >= end) {
+		o->next = o->at;
+		return false;
+	}
+	*ret = o->vmas[o->next++];
+	return true;
+}
+
+/* The mappings that a range of pages lies in, one line each. */
+static void print_owners(const struct checkpoint *c, struct owners *o, uint64_t start, uint64_t end)
+{
+	const VmaEntry *v;
 	char text[4096];
 
-	for (size_t k = 0; k < n; k++)
-		if (vmas[k]->start < end && start < vmas[k]->end)
-			printf("\t\t%s\n", *vma_text(c, vmas[k], text, sizeof(text)) ? text : "anonymous");
+	while (owner_next(o, start, end, &v))
+		printf("\t\t%s\n", *vma_text(c, v, text, sizeof(text)) ? text : "anonymous");
 }
 
 static int show_rss_of(struct checkpoint *c, uint32_t pid, struct cr_err *e)
 {
-	VmaEntry *const *vmas;
-	size_t n_vmas = checkpoint_vmas(c, pid, &vmas);
+	struct owners owners = { 0 };
 	struct arena a = { 0 };
 	struct img_reader r;
 	PagemapEntry *p;
 	int got;
 
+	owners.n = checkpoint_vmas(c, pid, &owners.vmas);
+	owners.n = mappings_in_order(owners.vmas, owners.n);
 	printf("%u\n", pid);
 	got = img_open(c->dir, IMG_PAGEMAP, pid, &r, e);
 	r.lenient = true;
@@ -147,7 +163,7 @@ static int show_rss_of(struct checkpoint *c, uint32_t pid, struct cr_err *e)
 		printf("\t%16" PRIx64 " %8" PRIu64 " pages%s%s\n", p->vaddr, pages,
 		       flags & IMG_PE_PARENT ? ", in parent" : "",
 		       (flags & (IMG_PE_LAZY | IMG_PE_PRESENT)) == IMG_PE_LAZY ? ", lazy" : "");
-		print_owners(c, vmas, n_vmas, p->vaddr, p->vaddr + pages * 4096);
+		print_owners(c, &owners, p->vaddr, p->vaddr + pages * 4096);
 	}
 	img_close(&r);
 	arena_free(&a);

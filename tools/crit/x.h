@@ -35,6 +35,13 @@ struct socket_words {
 /* Return: false: it is no socket */
 bool socket_words(const struct checkpoint *c, uint32_t type, uint32_t id, struct socket_words *w);
 void inet_words(const struct InetSkEntry *sk, struct socket_words *w);
+/* The mappings that runs of pages lie in; runs and mappings by address. Zeroed but for vmas and n. */
+struct owners {
+	struct VmaEntry *const *vmas;
+	size_t n, at, next;
+};
+/* while (owner_next()): the mappings of one run, by turns. */
+bool owner_next(struct owners *o, uint64_t start, uint64_t end, const struct VmaEntry **ret);
 /* A socket in a line. Return: false: it is none */
 bool socket_text(const struct checkpoint *c, uint32_t type, uint32_t id, char *buf, size_t size);
 /* What a mapping shows: a file, a segment, a name of the kernel's, or nothing. Return: @buf */
