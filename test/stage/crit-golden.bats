@@ -42,7 +42,7 @@ GOLDEN=$TOP/test/golden/crit.txt
 	cd "$T"
 	small_checkpoint img
 	crit() { "$BIN/crit" "$@"; }
-	[ "$(crit show --json img | jq -r '.tasks[1].comm, .needs[0][0]')" = 'worker
+	[ "$(crit show --json img | jq -r '.tasks[1].comm, .needs[0].kind')" = 'worker
 pid' ]
 	for what in ps fds mems rss sk; do
 		[ "$(crit x --json img $what | jq '.[0].pid')" = 100 ]

@@ -108,6 +108,31 @@ static void put_stats(struct report *r)
 	jo_end(r->out, '}');
 }
 
+/* A row: an object, or for the page, to be short, a list. */
+static void row_begin(struct report *r)
+{
+	jo_begin(r->out, r->objects ? '{' : '[');
+}
+
+static void row_end(struct report *r)
+{
+	jo_end(r->out, r->objects ? '}' : ']');
+}
+
+static void row_text(struct report *r, const char *key, const char *text)
+{
+	if (r->objects)
+		jo_key(r->out, key);
+	report_text(r, text);
+}
+
+static void row_number(struct report *r, const char *key, uint64_t v)
+{
+	if (r->objects)
+		jo_key(r->out, key);
+	jo_unsigned(r->out, v);
+}
+
 static void put_images(struct report *r)
 {
 	struct overview o = { 0 };
@@ -118,11 +143,11 @@ static void put_images(struct report *r)
 	for (int k = 0; k < IMG_TYPES; k++) {
 		if (!o.images[k].n)
 			continue;
-		jo_begin(r->out, '[');
-		jo_text(r->out, img_table[k].format);
-		jo_unsigned(r->out, o.images[k].n);
-		jo_unsigned(r->out, o.images[k].bytes);
-		jo_end(r->out, ']');
+		row_begin(r);
+		row_text(r, "name", img_table[k].format);
+		row_number(r, "files", o.images[k].n);
+		row_number(r, "bytes", o.images[k].bytes);
+		row_end(r);
 	}
 	jo_end(r->out, ']');
 	jo_put_flag(r->out, "finished", o.inventory);
@@ -160,11 +185,11 @@ static int put_needs(struct report *r, struct cr_err *e)
 	jo_key(r->out, "needs");
 	jo_begin(r->out, '[');
 	for (size_t k = 0; k < needs.n && k < r->needs; k++) {
-		jo_begin(r->out, '[');
-		jo_text(r->out, needs.v[k].kind);
-		report_text(r, needs.v[k].object);
-		report_text(r, needs.v[k].detail);
-		jo_end(r->out, ']');
+		row_begin(r);
+		row_text(r, "kind", needs.v[k].kind);
+		row_text(r, "object", needs.v[k].object);
+		row_text(r, "detail", needs.v[k].detail);
+		row_end(r);
 	}
 	jo_end(r->out, ']');
 	return 0;

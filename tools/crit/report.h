@@ -14,7 +14,8 @@ struct report {
 	json_t *manifest; /* NULL: none */
 	/* What may still be written: a page is for a browser, and has some megabytes at most. */
 	size_t maps, fds, files, needs;
-	size_t text; /* longest text; 0: whole */
+	size_t text;  /* longest text; 0: whole */
+	bool objects; /* rows of images and needs with names, for others than the page */
 };
 
 /* report-tasks.c: "tasks" and "tables" */

@@ -320,7 +320,7 @@ static int put_tasks(struct json_out *o, struct checkpoint *c, struct cr_err *e)
 static int json_overview(struct checkpoint *c, json_t *m, const char *path, struct cr_err *e)
 {
 	struct json_out out = { .pretty = true };
-	struct report r = { .out = &out, .c = c, .manifest = m, .needs = SIZE_MAX };
+	struct report r = { .out = &out, .c = c, .manifest = m, .needs = SIZE_MAX, .objects = true };
 	struct output to;
 	int ret;
 
