@@ -122,6 +122,18 @@ criu_as_user()
 	victim_finish
 }
 
+@test "images: a name that climbs by .. is refused" {
+	start_victim reg
+	dump
+	"$BIN/crit" decode -i "$IMG/files.img" -o "$T/files.json"
+	sed 's|"name":"'"$DIR"'/|"name":"'"$DIR"'/../v/|; s|"name": "'"$DIR"'/|"name": "'"$DIR"'/../v/|' "$T/files.json" >"$T/climbs.json"
+	! cmp -s "$T/files.json" "$T/climbs.json"
+	"$BIN/crit" encode --lenient -i "$T/climbs.json" -o "$IMG/files.img"
+	refused image-corrupt "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
+	[[ $output == *"has a .. in it"* ]]
+	gone "$PID"
+}
+
 @test "images: a dump writes through no link that somebody put there" {
 	local name
 	start_victim pipe

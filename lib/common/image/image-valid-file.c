@@ -81,12 +81,24 @@ static bool file(const void *message, char why[VALID_WHY])
 	return true;
 }
 
+/* The kernel gives whole names (d_path): one that climbs was made by somebody else. */
+static bool climbs(const char *path)
+{
+	for (const char *p = path; (p = strstr(p, "/..")); p += 3) {
+		if (!p[3] || p[3] == '/')
+			return true;
+	}
+	return false;
+}
+
 static bool reg(const void *message, char why[VALID_WHY])
 {
 	const RegFileEntry *r = message;
 
 	if (r->name[0] != '/' && !(r->has_ext && r->ext))
 		return img_invalid(why, "file %u: its name is not absolute", r->id);
+	if (climbs(r->name))
+		return img_invalid(why, "file %u: its name has a .. in it", r->id);
 	return strlen(r->name) < PATH_MAX || img_invalid(why, "file %u: its name is too long", r->id);
 }
 
