@@ -67,6 +67,7 @@ start_probed()
 	start_probed
 	dump --allow-uprobes
 	restore --allow-uprobes
+	# shellcheck disable=SC2034
 	before=$(hits)
 	wait_for 10 eval '[ "$(hits)" -gt "$before" ]'
 	dump --allow-uprobes

@@ -158,6 +158,7 @@ time.sleep(1000)'
 	[[ $output == *"no task of it is left stopped"* ]]
 	runs "$PID"
 	# The same behind a restore; the pids are those of the dump, the tasks are not.
+	# shellcheck disable=SC2046
 	kill -KILL $(tree_of "$PID")
 	wait_for 5 gone "$PID"
 	restore -s
@@ -168,7 +169,10 @@ time.sleep(1000)'
 	[[ $status = 1 && $output == *"no task of it is left stopped"* ]]
 	verb cont
 	wait_for 5 runs "$PID"
-	[ "$(grep -l '^State:.*T (stopped)' $(tree_of "$PID" | sed 's|.*|/proc/&/status|'))" = "/proc/$before/status" ]
+	for pid in $(tree_of "$PID"); do
+		[ "$pid" = "$before" ] || wait_for 5 runs "$pid"
+	done
+	grep -q '^State:.*T (stopped)' "/proc/$before/status"
 	run verb cont
 	[ "$status" = 1 ]
 }

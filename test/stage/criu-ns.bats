@@ -10,6 +10,7 @@ setup()
 	common_setup
 	requires_root
 	requires_command unshare
+	# shellcheck disable=SC2034
 	TEST_PGID=$(ps -o pgid= -p $$ | tr -d ' ') # for test_pids
 }
 
@@ -239,7 +240,7 @@ take_pids()
 	: >"$DIR/go"
 	script -qec "$NS restore -D $IMG -W $WORK -o restore.log --shell-job; exit" "$T/second" </dev/null >/dev/null 2>&1 3>&- || fail restore
 	wait_for 10 has_line "$DIR/out.txt" "done"
-	! grep FAIL "$DIR/out.txt"
+	[ -z "$(grep FAIL "$DIR/out.txt")" ]
 	grep -q 'written to the terminal' "$T/second"
 	wait_for 5 no_init_left
 }

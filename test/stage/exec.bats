@@ -110,8 +110,9 @@ os.execv(sys.argv[1], sys.argv[1:])' "$CRIU" exec -t "$PID" --timeout 0 pause 3>
 	exec=$!
 	wait_for 5 grep -q '^34 ' "/proc/$PID/syscall"
 	kill -INT $exec
-	run wait $exec
-	[ "$status" = 130 ]
+	code=0
+	wait $exec || code=$?
+	[ $code = 130 ]
 	[ "$(where "$PID")" = "$(cat "$T/where")" ]
 	unharmed_end
 	[[ $(call write 4 '&end' 3) == *' = 3' ]]
