@@ -4,11 +4,13 @@
 named step (a system call of a tool, found by killat.c) and at random times; then the oracle looks whether the promise of
 doc/reliability.md was kept. A new command joins by rows in STEPS, a new program by a row in VICTIMS.
 
-    kill.py [-n KILLS] [--seed N] [--victim NAME]... [--step TEXT] [--keep] [-v]
+    kill.py [-n KILLS] [-j JOBS] [--seed N] [--victim NAME]... [--step TEXT] [--keep] [-v]
+    kill.py --sum FILE...       the report of several runs (--json FILE)
 
 Run it below test/victim/reaper. Exit code 0: no harm. Uses BUILD (default build/)."""
 import argparse
 import collections
+import json
 import os
 import random
 import re
@@ -173,7 +175,7 @@ VICTIMS = [
     victim('tree', [VICTIM_DIR + 'tree']),
     victim('ghost files', [VICTIM_DIR + 'deleted', 'ghost']),
     victim('deleted FIFO', [VICTIM_DIR + 'deleted', 'fifo']),
-    victim('Unix sockets', [VICTIM_DIR + 'unix']),
+    victim('pipes', [VICTIM_DIR + 'pipe']),
 ]
 
 
@@ -624,7 +626,30 @@ def more_steps(rnd, v, done, steps):
     return min(able, key=lambda s: (done[s], rnd.random()))
 
 
-def report(done, by_victim, outcomes, harm, excepted, seconds):
+class Score:
+    """What came out: kills by step, by victim, by outcome; harm; what doc/reliability.md excepts."""
+
+    def __init__(self):
+        self.done, self.by_victim, self.outcomes = collections.Counter(), collections.Counter(), collections.Counter()
+        self.harm, self.excepted, self.seconds = [], [], 0
+
+    def save(self, path):
+        with open(path, 'w') as f:
+            json.dump([[[list(k), n] for k, n in self.done.items()], self.by_victim, self.outcomes, self.harm, self.excepted, self.seconds], f)
+
+    def add(self, path):
+        with open(path) as f:
+            done, by_victim, outcomes, harm, excepted, seconds = json.load(f)
+        self.done.update({tuple(k): n for k, n in done})
+        self.by_victim.update(by_victim)
+        self.outcomes.update(outcomes)
+        self.harm += harm
+        self.excepted += excepted
+        self.seconds += seconds
+
+
+def report(score):
+    done, by_victim, outcomes, harm, excepted = score.done, score.by_victim, score.outcomes, score.harm, score.excepted
     print('\n%-8s %-16s %-36s %6s' % ('what', 'killed', 'step', 'kills'))
     for s in STEPS:
         if done[s]:
@@ -643,81 +668,121 @@ def report(done, by_victim, outcomes, harm, excepted, seconds):
         print('    ' + e)
     few = [s for s in STEPS if done[s]]
     print('\n%d kills at %d steps (fewest at one: %d), %d of harm, %d s' %
-          (sum(done.values()), len(few), min((done[s] for s in few), default=0), len(harm), seconds))
+          (sum(done.values()), len(few), min((done[s] for s in few), default=0), len(harm), score.seconds))
     for h in harm:
         print('HARM ' + h)
+
+
+def sweep(args):
+    rnd = random.Random(args.seed)
+    score, start = Score(), time.monotonic()
+    before = world()
+    jobs = plan(args, rnd)
+    steps = [s for s in STEPS if not args.step or args.step in ' '.join(map(str, s[:3]))]
+    part, parts = map(int, args.part.split('/'))
+    for v in list(jobs)[part::parts]:
+        if not one_victim(args, rnd, v, jobs[v], steps, score):
+            break
+    after = world()
+    if after != before:
+        score.harm.append('outside of the trees: %s' % [(a, b) for a, b in zip(before, after) if a != b])
+    score.seconds = time.monotonic() - start
+    return score
+
+
+def one_victim(args, rnd, v, todo, steps, score):
+    """Return: False to stop the sweep (--keep)."""
+    top = tempfile.mkdtemp(prefix='criu-sweep.')
+    os.chmod(top, 0o755)
+    scene = Scene(v, top, rnd, args.v)
+    # Restores last: they need no tree.
+    todo.sort(key=lambda s: s[0] == 'restore')
+    since, missed, step = 0, 0, None
+    queue = collections.deque(todo)
+    print('%-20s %4d kills' % (v.name, len(todo)), flush=True)
+    while queue or scene.root:
+        try:
+            if not scene.root:
+                scene.start()
+            if not queue or since >= args.checks:
+                scene.need('dump')
+                scene.finish()
+                since = 0
+                continue
+            step = queue.popleft()
+            outcome = scene.kill(step)
+            since += 1
+            if outcome:
+                score.done[step] += 1
+                score.by_victim[v.name] += 1
+                score.outcomes[outcome] += 1
+            elif missed < len(todo) + 20:
+                missed += 1
+                queue.append(more_steps(rnd, v, score.done, steps))
+        except (Harm, subprocess.TimeoutExpired) as e:
+            text = '%s: %s: %s [%s]' % (v.name, ' '.join(map(str, step[:3])) if step else '-', e, getattr(scene, 'last', ''))
+            print('  ' + text, flush=True)
+            if isinstance(e, Harm) and step and scene.seccomp_exception(step, str(e)):
+                score.excepted.append(text)
+                score.done[step] += 1
+                score.by_victim[v.name] += 1
+            else:
+                score.harm.append(text)
+                if args.keep:
+                    print('kept: ' + top)
+                    return False
+            scene.end()
+            time.sleep(0.2)
+            scene.root, scene.image, since = 0, None, 0
+    scene.end()
+    shutil.rmtree(top, ignore_errors=True)
+    return True
+
+
+def in_parallel(args, argv):
+    """Each process takes every -j-th victim."""
+    score, start = Score(), time.monotonic()
+    with tempfile.TemporaryDirectory() as d:
+        files = ['%s/%d' % (d, i) for i in range(args.jobs)]
+        procs = [subprocess.Popen([sys.executable, __file__, *argv, '-j', '1', '--part', '%d/%d' % (i, args.jobs), '--json', f])
+                 for i, f in enumerate(files)]
+        for p, f in zip(procs, files):
+            p.wait()
+            if os.path.exists(f):
+                score.add(f)
+            else:
+                score.harm.append('a part of the sweep broke off (exit status %d)' % p.returncode)
+    score.seconds = time.monotonic() - start
+    return score
 
 
 def main():
     p = argparse.ArgumentParser()
     p.add_argument('-n', type=int, default=200)
+    p.add_argument('-j', '--jobs', type=int, default=1)
     p.add_argument('--seed', type=int, default=1)
     p.add_argument('--victim', action='append')
     p.add_argument('--step')
+    p.add_argument('--part', default='0/1', help=argparse.SUPPRESS)
+    p.add_argument('--json')
+    p.add_argument('--sum', nargs='+')
     p.add_argument('--keep', action='store_true')
     p.add_argument('--checks', type=int, default=40, help='kills after which a victim checks itself')
     p.add_argument('-v', action='store_true')
     args = p.parse_args()
-    rnd = random.Random(args.seed)
-    done, by_victim, outcomes = collections.Counter(), collections.Counter(), collections.Counter()
-    harm, excepted, start = [], [], time.monotonic()
-    before = world()
-    jobs = plan(args, rnd)
-    steps = [s for s in STEPS if not args.step or args.step in ' '.join(map(str, s[:3]))]
-    for v, todo in jobs.items():
-        top = tempfile.mkdtemp(prefix='criu-sweep.')
-        os.chmod(top, 0o755)
-        scene = Scene(v, top, rnd, args.v)
-        # Restores last: they need no tree.
-        todo.sort(key=lambda s: s[0] == 'restore')
-        since, missed, step, kept = 0, 0, None, False
-        queue = collections.deque(todo)
-        print('%-20s %4d kills' % (v.name, len(todo)), flush=True)
-        while queue or scene.root:
-            try:
-                if not scene.root:
-                    scene.start()
-                if not queue or since >= args.checks:
-                    scene.need('dump')
-                    scene.finish()
-                    since = 0
-                    continue
-                step = queue.popleft()
-                outcome = scene.kill(step)
-                since += 1
-                if outcome:
-                    done[step] += 1
-                    by_victim[v.name] += 1
-                    outcomes[outcome] += 1
-                elif missed < len(todo) + 20:
-                    missed += 1
-                    queue.append(more_steps(rnd, v, done, steps))
-            except (Harm, subprocess.TimeoutExpired) as e:
-                text = '%s: %s: %s [%s]' % (v.name, ' '.join(map(str, step[:3])) if step else '-', e, getattr(scene, 'last', ''))
-                if isinstance(e, Harm) and step and scene.seccomp_exception(step, str(e)):
-                    excepted.append(text)
-                    done[step] += 1
-                    by_victim[v.name] += 1
-                else:
-                    harm.append(text)
-                    kept = args.keep
-                print('  ' + text, flush=True)
-                if kept:
-                    queue.clear()
-                    break
-                scene.end()
-                time.sleep(0.2)
-                scene.root, scene.image, since = 0, None, 0
-        if kept:
-            print('kept: ' + top)
-            break
-        scene.end()
-        shutil.rmtree(top, ignore_errors=True)
-    after = world()
-    if after != before:
-        harm.append('outside of the trees: %s' % [(a, b) for a, b in zip(before, after) if a != b])
-    report(done, by_victim, outcomes, harm, excepted, time.monotonic() - start)
-    return 1 if harm else 0
+    if args.sum:
+        score = Score()
+        for f in args.sum:
+            score.add(f)
+    elif args.jobs > 1:
+        score = in_parallel(args, sys.argv[1:])
+    else:
+        score = sweep(args)
+    if args.json:
+        score.save(args.json)
+    if args.part == '0/1':
+        report(score)
+    return 1 if score.harm else 0
 
 
 if __name__ == '__main__':

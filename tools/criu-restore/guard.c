@@ -20,6 +20,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -94,6 +95,7 @@ static __attribute__((noreturn)) void watch(const struct restore *x)
 {
 	struct rlimit most;
 	int *fds = NULL;
+	char name[64];
 	sigset_t all;
 
 	sigfillset(&all);
@@ -117,6 +119,9 @@ static __attribute__((noreturn)) void watch(const struct restore *x)
 	}
 	if (!get_word(&x->guard->stands))
 		undo(x, fds);
+	/* What manifest_write() of lib/common/image renames when it is complete. */
+	snprintf(name, sizeof(name), ".restore.json.%d", x->rst.main_pid);
+	unlink(name);
 	_exit(0);
 }
 

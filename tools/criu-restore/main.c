@@ -163,7 +163,6 @@ static int resume(struct restore *x, struct cr_err *e)
 	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 	log_debug("letting go");
 	err = resume_go(x, e);
-	guard_end(x);
 	if (!err && script_run(&x->opts, "post-resume", x->rst.img, root, &ignored))
 		log_failure(&ignored);
 	return err;
@@ -290,6 +289,7 @@ static int run(struct restore *x, int *code, struct cr_err *e)
 	}
 	err = restore(x, e);
 	report_json(x, err ? e : NULL);
+	guard_end(x);
 	if (err)
 		return err;
 	log_info("Restore finished successfully. Tasks resumed.");

@@ -67,17 +67,25 @@ static int failure(struct restore *x, struct cr_err *e)
 	return cr_err_set(e, CR_E_RESTORE_TASK, 0, "a task", "it failed without saying why");
 }
 
+static bool is_live(const struct plan_task *t)
+{
+	return t->state == PLAN_LIVE || t->state == PLAN_STOPPED;
+}
+
 /* A task that is gone, or a zombie though it should live. */
 static int look(struct restore *x, struct cr_err *e)
 {
 	char who[64];
 
-	for (size_t i = 0; i < x->plan.nr_images; i++) {
+	/* Until all have joined their groups, none may end; then those do that are to be zombies, and helpers. */
+	bool all = __atomic_load_n(&x->rst.sync->stage, __ATOMIC_ACQUIRE) < STAGE_JOINED;
+
+	for (size_t i = 0; i < (all ? x->plan.nr : x->plan.nr_images); i++) {
 		const struct plan_task *t = &x->plan.tasks[i];
 		_cleanup_close_ int proc = -1;
 		struct proc_stat st = {};
 
-		if (t->state == PLAN_ZOMBIE || !__atomic_load_n(&x->slots[i].created, __ATOMIC_ACQUIRE))
+		if ((!all && !is_live(t)) || !__atomic_load_n(&x->slots[i].created, __ATOMIC_ACQUIRE))
 			continue;
 		proc = open_proc_pid(t->pid);
 		if (proc >= 0 && !proc_stat_read(proc, "stat", &st) && st.state != 'Z' && st.state != 'X')
@@ -118,11 +126,6 @@ int resume_wait(struct restore *x, uint32_t n, struct cr_err *e)
 		}
 	}
 	return failure(x, e);
-}
-
-static bool is_live(const struct plan_task *t)
-{
-	return t->state == PLAN_LIVE || t->state == PLAN_STOPPED;
 }
 
 static int trace_failed(const struct plan_task *t, pid_t tid, int err, const char *what, struct cr_err *e)
