@@ -34,6 +34,8 @@ PRCTL_SAFE = {'0x17': 'PR_CAPBSET_READ: an error means that there are no more ca
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+# Failures before the tool has options, work directory and log: there is no place for a record yet.
+BEFORE_WORK = 'configuration file|images directory /|work directory|log file|cannot change to it|rseq|while loading|%fs base|glibc'
 LIBC = ctypes.CDLL(None)
 
 
@@ -250,6 +252,8 @@ def has_message(lab, run, fault):
 		return '', False
 	# The cause is what was injected, in the words of the system or of our own codes.
 	words = [os.strerror(fault)] if fault > 0 else []
+	# A stage that ended before it could say more is named.
+	words += ['it ended before it came', 'ended without a word', 'Fatal glibc error', 'cannot set %fs', 'error while loading']
 	words += {errno.ENOMEM: ['[no-memory]'], errno.EINTR: ['interrupted']}.get(fault, [])
 	for line in lines:
 		if any(w.lower() in line.lower() for w in words):
@@ -264,7 +268,7 @@ def check_common(lab, run):
 		raise Bad('a tool crashed: ' + run.stderr.strip()[-200:])
 	# libc gives up before main() with 127 and a line of its own.
 	# So does its malloc(), when brk(2) has failed in a certain place, with SIGABRT.
-	if run.returncode == 134 and 'Fatal glibc error' in run.stderr:
+	if run.returncode == 134 and 'Fatal glibc error' in lab.text(run):
 		return
 	if run.returncode == 127 and re.search('error while loading|[Ff]atal|cannot', run.stderr):
 		return
@@ -342,7 +346,7 @@ def judge_restore(lab, run, fault, notes, names):
 		raise Bad(f'tasks are left: {left} ' + read(f'/proc/{left[0]}/status')[:40].replace('\n', ' ') if left else '')
 	record = read(os.path.join(lab.work, 'restore.json'))
 	try:
-		if 'error' not in json.loads(record or '{}'):
+		if 'error' not in json.loads(record or '{}') and not re.search(BEFORE_WORK, lab.text(run)):
 			notes.append('no error in restore.json')
 	except ValueError:
 		notes.append('restore.json is damaged')

@@ -201,7 +201,7 @@ static void empty_stage(int img)
 int dir_clean(int img, struct cr_err *e)
 {
 	static const char *const first[] = { "inventory.img", MANIFEST_NAME };
-	_cleanup_close_ int fd = openat(img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = -1;
 	struct dirent *d;
 	DIR *dir;
 
@@ -209,6 +209,7 @@ int dir_clean(int img, struct cr_err *e)
 		if (unlinkat(img, first[i], 0) && errno != ENOENT)
 			return cr_err_write(e, errno, "images directory", "cannot remove the old checkpoint");
 	empty_stage(img);
+	fd = openat(img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir)
 		return cr_err_write(e, errno, "images directory", "cannot read it");

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+
+enum { FREEZE_FAILS_MS = 500 };
 
 int cr_exit_code(const struct cr_opts *o, const struct cr_err *e)
 {
@@ -129,17 +132,14 @@ static void fill_standard(void)
 	fd_close(fd);
 }
 
-/* What may have hit this process alone. */
-static bool is_own_trouble(int err)
+/*
+ * A stage that the wrapper started ahead does not tell what criu-freeze, with the same arguments, tells too: the wrapper ends
+ * it then. What has hit this process alone is told after a moment.
+ */
+static void leave_to_freeze(const struct cr_opts *o)
 {
-	return err == ENOMEM || err == EMFILE || err == ENFILE || err == EIO || err == EINTR || err == EAGAIN;
-}
-
-/* A stage that the wrapper started ahead does not tell what criu-freeze, with the same arguments, tells too. */
-static void leave_to_freeze(const struct cr_opts *o, const struct cr_err *e)
-{
-	if (o->wait && getenv("CRIU_LOG_OPEN") && !is_own_trouble(e->err))
-		exit(cr_exit_code(o, e));
+	if (o->wait && getenv("CRIU_LOG_OPEN"))
+		poll(NULL, 0, FREEZE_FAILS_MS);
 }
 
 int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_img, int argc, char **argv,
@@ -151,7 +151,7 @@ int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_i
 	cr_log_init(prog, CR_LOG_WARN);
 	err = cr_opts_parse(argc, argv, ret, e);
 	if (err) {
-		leave_to_freeze(ret, e);
+		leave_to_freeze(ret);
 		if (e->code == CR_E_USAGE && ret->as_criu)
 			puts(usage);
 		return err;
@@ -170,7 +170,7 @@ int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_i
 		survive_limits();
 	err = open_all(ret, need_img, ret_img, &first, e);
 	if (err)
-		leave_to_freeze(ret, e);
+		leave_to_freeze(ret);
 	if (!err && first)
 		first_lines();
 	return err;

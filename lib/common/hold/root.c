@@ -35,9 +35,11 @@ static int check_self(pid_t root, struct cr_err *e)
 	return 0;
 }
 
-/* The system's text would say the same once more. */
-static int no_process(struct cr_err *e, const char *object)
+/* @err: errno. Of ENOENT and ESRCH the system's text would say the same once more. */
+static int no_process(struct cr_err *e, const char *object, int err)
 {
+	if (err != ENOENT && err != ESRCH)
+		return cr_err_set(e, CR_E_SYSTEM, err, object, "cannot look at it");
 	cr_err_set(e, CR_E_NO_TASK, 0, object, "there is no such process");
 	return -ESRCH;
 }
@@ -52,8 +54,10 @@ int root_check(pid_t pid, bool shell_job, struct cr_err *e)
 
 	snprintf(object, sizeof(object), "task %d", pid);
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (pidfd < 0 && (errno == ESRCH || read_status(pid, &status)))
-		return no_process(e, object);
+	err = errno;
+	/* EINVAL (to Linux 6.12), ENOENT: a thread. */
+	if (pidfd < 0 && ((err != EINVAL && err != ENOENT) || read_status(pid, &status)))
+		return no_process(e, object, err == EINVAL ? ESRCH : err);
 	if (pidfd < 0) {
 		cr_err_set(e, CR_E_THREAD_PID, 0, object, "it is a thread of process %d", status.tgid);
 		cr_err_remedy(e, "name the process: -t %d", status.tgid);
@@ -62,7 +66,7 @@ int root_check(pid_t pid, bool shell_job, struct cr_err *e)
 	proc = open_proc_pid(pid);
 	err = proc < 0 ? proc : proc_stat_read(proc, "stat", &st);
 	if (err)
-		return no_process(e, object);
+		return no_process(e, object, -err);
 	snprintf(object, sizeof(object), "task %d (%.15s)", pid, st.comm);
 	if (st.flags & PROC_PF_KTHREAD)
 		return cr_err_set(e, CR_E_KERNEL_THREAD, 0, object, "it is a kernel thread");

@@ -60,9 +60,10 @@ static int own_caps(struct rst_own *own, struct cr_err *e)
 		if (own->creds.inh && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
 			own->creds.amb |= 1ull << cap;
 	}
-	own->creds.secbits = (uint32_t)prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+	have = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+	own->creds.secbits = (uint32_t)have;
 	own->creds.no_new_privs = (uint32_t)prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
-	return 0;
+	return have < 0 ? cr_err_set(e, CR_E_SYSTEM, errno, "own credentials", "security bits") : 0;
 }
 
 static int own_ids(struct rst_own *own, struct arena *a, struct cr_err *e)
@@ -76,7 +77,9 @@ static int own_ids(struct rst_own *own, struct arena *a, struct cr_err *e)
 	c->fsuid = c->euid;
 	c->fsgid = c->egid;
 	n = getgroups(0, NULL);
-	if (n <= 0)
+	if (n < 0)
+		return cr_err_set(e, CR_E_SYSTEM, errno, "own credentials", "getgroups");
+	if (!n)
 		return 0;
 	groups = arena_calloc(a, (size_t)n, sizeof(*groups));
 	if (!groups)
@@ -102,6 +105,7 @@ static void own_signals(struct rst_own *own)
 int rst_own_load(struct rst_own *own, struct arena *a, struct cr_err *e)
 {
 	char buf[32];
+	ssize_t n;
 	int err;
 
 	memset(own, 0, sizeof(*own));
@@ -111,13 +115,17 @@ int rst_own_load(struct rst_own *own, struct arena *a, struct cr_err *e)
 	if (err)
 		return err;
 	for (unsigned i = 0; i < RST_RLIMITS; i++)
-		prlimit64(0, (enum __rlimit_resource)i, NULL, &own->rlim[i]);
+		if (prlimit64(0, (enum __rlimit_resource)i, NULL, &own->rlim[i]))
+			return cr_err_set(e, CR_E_SYSTEM, errno, "own limits", "%s", limit_names[i]);
 	own_signals(own);
 	own->personality = (uint32_t)personality(0xffffffff);
 	errno = 0;
 	own->nice = getpriority(PRIO_PROCESS, 0);
 	own->policy = sched_getscheduler(0);
-	own->oom_score_adj = read_buf_at(AT_FDCWD, "/proc/self/oom_score_adj", buf, sizeof(buf)) > 0 ? atoi(buf) : 0;
+	n = read_buf_at(AT_FDCWD, "/proc/self/oom_score_adj", buf, sizeof(buf));
+	if (n < 0 && n != -ENOENT)
+		return cr_err_set(e, CR_E_SYSTEM, (int)-n, "own oom_score_adj", "cannot be read");
+	own->oom_score_adj = n > 0 ? atoi(buf) : 0;
 	own->loginuid = -2;
 	if (read_buf_at(AT_FDCWD, "/proc/self/loginuid", buf, sizeof(buf)) > 0)
 		own->loginuid = (int64_t)strtoul(buf, NULL, 10);
