@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # make test-faults [N=200|all]: the sweep of failing system calls, N runs a mode; all: each error of each call (doc/reliability.md).
-# make test-kill [N=2000] [SEED=1]: the kill sweep (doc/reliability.md); test/sweep/kill.bats runs a short one in make test.
+# make test-kill [N=2000] [SEED=1] [JOBS=2]: the kill sweep (doc/reliability.md); test/sweep/kill.bats runs a short one in make test.
 N ?= 200
 SEED ?= 1
+JOBS ?= 2
 SWEEP_PROGRAMS := $(patsubst %.c,$O/%,$(wildcard test/sweep/*.c))
 $O/test/sweep/%: test/sweep/%.c
 	$(call say,TEST)mkdir -p $(@D) && $(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE -Itest/victim -MMD -MP -MT $@ -o $@ $< -pthread
@@ -11,7 +12,7 @@ test-programs: $(SWEEP_PROGRAMS)
 .PHONY: test-kill test-faults
 test-kill: deps-test
 	@$(MAKE) --no-print-directory test-programs
-	@BUILD=$(abspath $O) $O/test/victim/reaper test/sweep/kill.py -n $N --seed $(SEED)
+	@BUILD=$(abspath $O) $O/test/victim/reaper test/sweep/kill.py -n $N -j $(JOBS) --seed $(SEED)
 
 # Results: $O/test/faults.MODE.LANE, one line a run; what could not be let fail and why: $O/test/faults.MODE.points.
 test-faults: deps-test
