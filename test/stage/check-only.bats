@@ -1,0 +1,586 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Dry runs (doc/check-only.md): criu dump --check-only writes no memory and lets the tree go on; criu restore --check-only tests what
+# a restore needs, each kind of finding by itself and all in one report, and changes nothing.
+load ../lib
+
+CRIT=$BIN/crit
+
+teardown()
+{
+	local m
+
+	for m in $(awk -v own="$T/" 'index($5, own) == 1 { print $5 }' /proc/self/mountinfo); do umount -l "$m" || true; done
+	for m in "${CGROUPS[@]}"; do rmdir "$m" 2>/dev/null || true; done
+	for m in "${HELPERS[@]}"; do kill -KILL "$m" 2>/dev/null && wait "$m" 2>/dev/null || true; done
+	common_teardown
+}
+
+CGROUPS=() HELPERS=()
+
+# ---- programs to dump ----
+# A Python program in the test's directory, which says when it is ready.
+start_python()
+{
+	printf '%s\nprint("ready", flush=True)\nimport time\ntime.sleep(1000)\n' "$1" >"$T/program.py"
+	start_program "$PYTHON" "$T/program.py"
+	wait_for 10 has_line "$DIR/out.txt" ready || fail "the program is not ready"
+}
+
+# Nothing of bats' own is to be in the tree.
+close_others()
+{
+	local fd
+
+	for fd in /proc/self/fd/*; do
+		fd=${fd##*/}
+		[ "$fd" -le 2 ] || eval "exec $fd>&-" 2>/dev/null
+	done
+}
+
+# A process of this test, outside of the tree.
+start_helper()
+{
+	printf '%s\nprint("ready", flush=True)\nimport time\ntime.sleep(1000)\n' "$1" >"$T/helper.py"
+	(cd "$DIR" && exec "$PYTHON" "$T/helper.py" >"$T/helper.out" 2>&1 3>&-) &
+	HELPERS+=($!)
+	wait_for 10 has_line "$T/helper.out" ready || { cat "$T/helper.out" >&2; fail "the helper is not ready"; }
+}
+
+# The usual: dumped for real, so that nothing is in the way.
+checkpoint()
+{
+	start_program "${@:-sleep}" 1000
+	dump
+}
+
+# ---- looking at a check ----
+check()
+{
+	run "$CRIU" restore --check-only --json -D "$IMG" -W "$WORK" -o check.log "$@" 3>&-
+	REPORT=$output
+	echo "$REPORT" >"$T/report.json"
+	"$PYTHON" "$TOP/test/check-manifest" "$TOP/proto/check-only.schema.json" "$T/report.json" ||
+		{ cat "$T/report.json" "$WORK/check.log" >&2; fail "the report is not as its schema says"; }
+}
+
+# Nothing is in the way.
+check_fine()
+{
+	check "$@"
+	[ "$status" = 0 ] && [ "$(jq -r .result "$T/report.json")" = ok ] || { echo "$REPORT" >&2; fail "exit status $status"; }
+}
+
+# @1: code; @2: part of its object; @3: the area
+found()
+{
+	jq -e --arg code "$1" --arg object "$2" --arg area "$3" --arg severity "${4:-refused}" '.findings | map(select(.code == $code and
+		(.object | contains($object)) and .area == $area and .severity == $severity)) | length == 1' "$T/report.json" >/dev/null ||
+		{ jq .findings "$T/report.json" >&2; fail "no finding [$1] of $3 about $2"; }
+}
+
+# The same, and it is the only one.
+check_finds()
+{
+	local code=$1 object=$2 area=$3
+	shift 3
+	check "$@"
+	[ "$status" = 1 ] || { echo "$REPORT" >&2; fail "exit status $status"; }
+	found "$code" "$object" "$area"
+	[ "$(jq '.findings | length' "$T/report.json")" = 1 ] || { echo "$REPORT" >&2; fail "more was found"; }
+}
+
+# ---- the dump ----
+@test "dump: all stages run, no contents of memory are written, the tree is unharmed, the image is marked" {
+	VICTIM=environment start_victim memory argument
+	unharmed_begin
+	dump --check-only -R
+	unharmed_end
+	[ -z "$(find "$IMG" -name 'pages-*')" ] || fail "pages were written"
+	[ -s "$IMG/pagemap-$PID.img" ] && [ -s "$IMG/core-$PID.img" ] && [ -s "$IMG/mm-$PID.img" ]
+	[ "$("$CRIT" decode -i "$IMG/pagemap-$PID.img" | jq -r '[.entries[1:][].flags] | unique | @json')" = '[2]' ] # PE_LAZY
+	[ "$("$CRIT" decode -i "$IMG/inventory.img" | jq -r '.entries[0].plugins_entry.plugins[0]')" = criu-pipeline-check-only ]
+	[ "$(jq .options.check_only "$IMG/manifest.json")" = true ]
+	[ "$(jq -r .state "$IMG/manifest.json")" = sealed ]
+	run "$CRIT" verify "$IMG"
+	[ "$status" = 0 ] && [[ $output == *check-only* ]]
+	victim_finish
+}
+
+@test "dump: --leave-running is implied; scripts are not run" {
+	start_program sleep 1000
+	printf '#!/bin/sh\n: >%s/script-was-run\n' "$T" >"$T/script"
+	chmod +x "$T/script"
+	"$CRIU" dump --check-only -t "$PID" -D "$IMG" -W "$WORK" -o dump.log --action-script "$T/script" 3>&-
+	check_images
+	wait_for 5 runs "$PID"
+	[ ! -e "$T/script-was-run" ]
+	[ ! -e "$IMG/.holder" ]
+}
+
+@test "dump, by hand: the later stages know; kill refuses; a page stage that was not meant refuses too" {
+	start_program sleep 1000
+	"$BIN/criu-freeze" --check-only -t "$PID" -D "$IMG" 3>&-
+	"$BIN/criu-collect" -D "$IMG"
+	"$BIN/criu-parasite" -D "$IMG"
+	"$BIN/criu-pages" -D "$IMG"
+	"$BIN/criu-freeze" seal -D "$IMG"
+	refused check-only "$BIN/criu-freeze" kill -D "$IMG"
+	"$BIN/criu-freeze" thaw -D "$IMG"
+	wait_for 5 runs "$PID"
+	check_images
+	[ -z "$(find "$IMG" -name 'pages-*')" ]
+
+	rm -rf "$IMG"
+	mkdir "$IMG"
+	"$BIN/criu-freeze" -t "$PID" -D "$IMG" 3>&-
+	"$BIN/criu-collect" -D "$IMG"
+	EXIT=100 refused usage "$BIN/criu-pages" --check-only -D "$IMG"
+	"$BIN/criu-freeze" thaw -D "$IMG"
+	wait_for 5 runs "$PID"
+}
+
+@test "dump, by hand: end lets the tree run" {
+	start_program sleep 1000
+	"$BIN/criu-freeze" --check-only -t "$PID" -D "$IMG" 3>&-
+	for stage in collect parasite pages; do "$BIN/criu-$stage" -D "$IMG"; done
+	"$BIN/criu-freeze" end -D "$IMG"
+	wait_for 5 runs "$PID"
+	check_images
+}
+
+@test "dump: a checkpoint is not replaced by a dry run; a dry run is, by both" {
+	start_program sleep 1000
+	dump -R
+	refused dir-has-checkpoint "$CRIU" dump --check-only -t "$PID" -D "$IMG" -W "$WORK" -o dump.log
+	wait_for 5 runs "$PID"
+	[ -s "$IMG/pages-1.img" ] && check_images
+	rm -rf "$IMG"
+	dump --check-only -R
+	dump --check-only -R
+	[ ! -e "$IMG/pages-1.img" ]
+	dump
+	[ -s "$IMG/pages-1.img" ]
+	[ "$(jq .options.check_only "$IMG/manifest.json")" = false ]
+	check_fine
+}
+
+@test "dump: a warning when the memory would not fit" {
+	start_python 'x = bytearray(b"x" * (6 << 20))'
+	mkdir "$T/small"
+	mount -t tmpfs -o size=4m criu-test "$T/small" || skip "no tmpfs can be mounted here"
+	"$CRIU" dump --check-only -t "$PID" -D "$T/small" -W "$WORK" -o dump.log 3>&-
+	jq -e '.stages[] | select(.name == "criu-pages") | .warnings[] | .code == "dir-full"' "$T/small/manifest.json"
+	wait_for 5 runs "$PID"
+}
+
+# ---- the restore ----
+@test "restore: fine; then it is restored; nothing was made or changed by the check" {
+	start_python 'import os, socket
+a = open("kept", "w+")
+g = open("gone", "w+"); g.write("x" * 10000); g.flush(); os.unlink("gone")
+l = socket.socket(); l.bind(("127.0.0.1", 0)); l.listen()
+u = socket.socket(socket.AF_UNIX); u.bind("name"); u.listen()
+b = socket.socket(socket.AF_UNIX); b.bind("\0criu-test-" + str(os.getpid())); b.listen()
+p = os.pipe(); os.write(p[1], b"abc")
+os.mkfifo("fifo"); f = os.open("fifo", os.O_RDWR)'
+	dump
+	before=$(find "$T" -mindepth 1 ! -path "$WORK*" ! -name 'report*' -printf '%p %s %T@ %m %i\n' | sort)
+	check_fine
+	jq -e '.processes == 1 and .threads == 1 and .memory > 100000 and .check_only == false' "$T/report.json"
+	for area in images pids memory limits cgroups credentials cpu kernel files addresses "unix names" clock; do
+		jq -e --arg a "$area" '.areas[] | select(.area == $a) | .tested > 0' "$T/report.json" >/dev/null || fail "$area was not tested"
+	done
+	gone "$PID"
+	[ "$(find "$T" -mindepth 1 ! -path "$WORK*" ! -name 'report*' -printf '%p %s %T@ %m %i\n' | sort)" = "$before" ] || fail "files have changed"
+	[ "$(find "$WORK" -type f ! -name '*.log' ! -name stats-dump)" = "" ] || { ls -A "$WORK"; fail "the check left files"; }
+	restore
+}
+
+@test "restore: images of a dry run are checked without being asked; nothing is started" {
+	start_program sleep 1000
+	dump --check-only -R
+	kill -KILL "$PID"
+	wait_for 5 gone "$PID"
+	printf '#!/bin/sh\n: >%s/script-was-run\n' "$T" >"$T/script"
+	chmod +x "$T/script"
+	run "$CRIU" restore -d -D "$IMG" -W "$WORK" -o check.log --pidfile pid --action-script "$T/script"
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ $output == *"Nothing is in the way"* ]]
+	grep -q 'dry run' "$WORK/check.log"
+	gone "$PID"
+	[ ! -e "$WORK/pid" ] && [ ! -e "$T/script-was-run" ]
+	check_fine
+	[ "$(jq .check_only "$T/report.json")" = true ]
+	run "$BIN/criu-restore" -d -D "$IMG" -W "$WORK"
+	[ "$status" = 0 ]
+	gone "$PID"
+}
+
+@test "restore: text for people; the findings are in the log too" {
+	checkpoint
+	rm -rf "$DIR"
+	run "$CRIU" restore --check-only -D "$IMG" -W "$WORK" -o check.log
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ $output == *"Refused: $DIR: "*"[file-missing]"* ]]
+	[[ $output == *"A restore would be refused here"* ]]
+	grep -q 'Error (.*\[file-missing\]' "$WORK/check.log"
+	run "$BIN/criu-restore" --check-only -D "$IMG" -W "$WORK"
+	[ "$status" = 1 ]
+}
+
+@test "restore finds: a pid that is taken" {
+	start_program sleep 1000
+	dump -R
+	check_finds pid-taken "pid $PID" pids
+	[[ $(jq -r '.findings[0].reason' "$T/report.json") == *sleep* ]]
+}
+
+@test "restore finds: a pid above pid_max" {
+	checkpoint
+	max=$(cat /proc/sys/kernel/pid_max)
+	[ "$max" -lt 4194304 ] || skip "pid_max cannot be larger"
+	"$CRIT" edit "$IMG" --set-root-pid "$((max + 5))" || skip "crit cannot change the pid"
+	check_finds pid-above-max "pid $((max + 5))" pids
+}
+
+# A program with files of all kinds of use.
+FILES='import os
+r = open("read"); w = open("written", "a"); w.write("12345"); w.flush(); w.seek(5)
+os.mkdir("directory"); os.chdir("directory")'
+
+@test "restore finds: files that are missing, or changed in size, mode, type" {
+	echo text >"$DIR/read"
+	start_python "$FILES"
+	dump
+	check_fine
+	mv "$DIR/read" "$DIR/away"
+	check_finds file-missing "$DIR/read" files
+	cp -p "$DIR/away" "$DIR/read"
+	echo more >>"$DIR/read"
+	check_finds file-changed "$DIR/read" files
+	[[ $REPORT == *"size is 10 bytes"* ]]
+	cp -p "$DIR/away" "$DIR/read"
+	chmod 600 "$DIR/read"
+	check_finds file-mode "$DIR/read" files
+	check_fine --skip-file-rwx-check
+	rm "$DIR/read"
+	mkdir "$DIR/read"
+	check_finds file-changed "$DIR/read" files --skip-file-rwx-check
+	rmdir "$DIR/read"
+	mv "$DIR/away" "$DIR/read"
+	echo longer >>"$DIR/written"
+	check_fine
+	: >"$DIR/written"
+	check_finds file-changed "$DIR/written" files
+	printf 12345 >"$DIR/written"
+	rmdir "$DIR/directory"
+	check_finds file-missing "$DIR/directory" files
+}
+
+@test "restore finds: a program of another build, of another size, or with other bytes (--checksum)" {
+	cp /bin/sleep "$DIR/program"
+	start_program "$DIR/program" 1000
+	dump --checksum
+	check_fine --checksum
+	cp "$DIR/program" "$T/kept"
+	printf x | dd of="$DIR/program" bs=1 seek=20000 conv=notrunc status=none
+	check_fine
+	check_finds file-changed "$DIR/program" checksums --checksum
+	[[ $REPORT == *checksum* ]]
+	refused file-changed "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log --checksum
+	cp "$T/kept" "$DIR/program"
+	echo >>"$DIR/program"
+	check_finds file-changed "$DIR/program" files
+	cp "$T/kept" "$DIR/program"
+	"$PYTHON" -c 'import sys
+b = bytearray(open(sys.argv[1], "rb").read())
+b[b.index(b"\x03\0\0\0GNU\0") + 8] ^= 1
+open(sys.argv[1], "wb").write(b)' "$DIR/program"
+	check_finds file-changed "$DIR/program" files
+	[[ $REPORT == *"build id"* ]]
+	check_fine --file-validation filesize
+}
+
+@test "restore finds: no directory, no room for a deleted file" {
+	mkdir "$DIR/place"
+	start_python 'import os
+g = open("place/gone", "w+"); g.write("x" * 900000); g.flush(); os.unlink("place/gone")'
+	dump
+	check_fine
+	mount -t tmpfs -o size=64k criu-test "$DIR/place" || skip "no tmpfs can be mounted here"
+	check_finds limit "$DIR/place" files
+	umount "$DIR/place"
+	rmdir "$DIR/place"
+	check_finds file-missing "$DIR/place" files
+	[[ $REPORT == *gone* ]]
+}
+
+@test "restore finds: a port that is taken; an address that is not here" {
+	start_python 'import socket
+l = socket.socket(); l.bind(("127.0.0.1", 0)); l.listen()
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(("127.0.0.1", 0))
+open("ports", "w").write("%d %d\n" % (l.getsockname()[1], u.getsockname()[1]))'
+	read -r tcp udp <"$DIR/ports"
+	dump
+	check_fine
+	start_helper "import socket
+l = socket.socket(); l.bind(('127.0.0.1', $tcp)); l.listen()"
+	check_finds address-taken "TCP 127.0.0.1:$tcp" addresses
+	kill "${HELPERS[0]}"
+	wait "${HELPERS[0]}" || true
+	check_fine
+	start_helper "import socket
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('127.0.0.1', $udp))"
+	check_finds address-taken "UDP 127.0.0.1:$udp" addresses
+	kill "${HELPERS[1]}"
+	wait "${HELPERS[1]}" || true
+	"$CRIT" edit "$IMG" --remap-address 127.0.0.1=192.0.2.7
+	check
+	found address-missing "TCP 192.0.2.7:$tcp" addresses
+	found address-missing "UDP 192.0.2.7:$udp" addresses
+}
+
+@test "restore finds: unix names that are taken, by a socket or a file; a stale one is none" {
+	start_python 'import os, socket
+u = socket.socket(socket.AF_UNIX); u.bind("name"); u.listen()
+b = socket.socket(socket.AF_UNIX); b.bind("\0criu-test-" + str(os.getpid())); b.listen()'
+	dump
+	[ -S "$DIR/name" ]
+	check_fine
+	[ -S "$DIR/name" ] || fail "the check removed the old name"
+	start_helper "import os, socket
+os.unlink('name'); u = socket.socket(socket.AF_UNIX); u.bind('name'); u.listen()
+b = socket.socket(socket.AF_UNIX); b.bind('\\0criu-test-$PID'); b.listen()"
+	check
+	found address-taken name "unix names"
+	found address-taken "@criu-test-$PID" "unix names"
+	[ "$(jq '.findings | length' "$T/report.json")" = 2 ]
+	kill "${HELPERS[0]}"
+	wait "${HELPERS[0]}" || true
+	rm "$DIR/name"
+	: >"$DIR/name"
+	check_finds address-taken name "unix names"
+	[ -f "$DIR/name" ]
+}
+
+@test "restore finds: no terminal for a job that had one" {
+	requires_command script
+	(cd "$DIR" && close_others && exec script -qec "$VICTIMS/tty out.txt; exit" typescript </dev/null >/dev/null 2>&1 3>&-) &
+	HELPERS+=($!)
+	wait_for 10 has_line "$DIR/out.txt" ready
+	PID=$(fact pid)
+	dump --shell-job
+	check
+	jq -e '.findings | any(.code == "terminal" and .area == "terminals" and .severity == "refused")' "$T/report.json"
+	found session-outside "$PID" images
+	run setsid -w "$CRIU" restore --check-only --json --shell-job -D "$IMG" -W "$WORK" -o check.log </dev/null 2>&1
+	[ "$status" = 1 ]
+	[[ $output == *terminal-missing* ]]
+}
+
+@test "restore finds: a cgroup that is gone, and one without room" {
+	local top
+	for top in /sys/fs/cgroup/pids /sys/fs/cgroup; do
+		[ -e "$top/cgroup.procs" ] && mkdir "$top/criu-test-$$" 2>/dev/null && [ -e "$top/criu-test-$$/pids.max" ] && break
+		rmdir "$top/criu-test-$$" 2>/dev/null || true
+		top=
+	done
+	[ -n "$top" ] || skip "no cgroup with pids.max can be made here"
+	group=$top/criu-test-$$
+	CGROUPS+=("$group")
+	start_program sleep 1000
+	echo "$PID" >"$group/cgroup.procs"
+	dump
+	check_fine
+	echo 0 >"$group/pids.max"
+	check_finds limit "$group" cgroups
+	[[ $REPORT == *pids.max* ]]
+	rmdir "$group"
+	check_finds cgroup "criu-test-$$" cgroups
+	check_fine --manage-cgroups=ignore
+}
+
+@test "restore finds: limits of the caller: address space, open files, hard limits of the tree" {
+	start_python 'import os
+os.dup2(1, 3000)'
+	dump
+	check_fine
+	# Without CAP_SYS_RESOURCE, with which limits can be raised.
+	run setpriv --bounding-set -sys_resource --inh-caps -sys_resource \
+		prlimit --nofile=1000:1000 "$CRIU" restore --check-only --json -D "$IMG" -W "$WORK" -o check.log
+	echo "$output" >"$T/report.json"
+	found limit-files RLIMIT_NOFILE limits
+	found limit "$PID" limits
+	[ "$status" = 1 ]
+	run prlimit --as=30000000:30000000 "$CRIU" restore --check-only --json -D "$IMG" -W "$WORK" -o check.log
+	echo "$output" >"$T/report.json"
+	jq -e '.findings[] | select(.code == "limit" and (.reason | contains("address space")))' "$T/report.json"
+}
+
+@test "restore finds: capabilities that the restore does not have" {
+	checkpoint
+	run setpriv --bounding-set -net_raw --inh-caps -net_raw "$CRIU" restore --check-only --json -D "$IMG" -W "$WORK" -o check.log
+	echo "$output" >"$T/report.json"
+	[ "$status" = 1 ]
+	found privilege "$PID" credentials
+}
+
+@test "restore finds: not enough memory; a mapping larger than all memory" {
+	start_program sleep 1000
+	dump --check-only -R
+	kill -KILL "$PID"
+	wait_for 5 gone "$PID"
+	check_fine
+	# 64 TiB of pages
+	"$CRIT" edit "$IMG/pagemap-$PID.img" '[1].nr_pages=17179869184' '[1].compat_nr_pages=0'
+	check_finds memory-short memory memory
+}
+
+@test "restore finds: a vdso of another kernel" {
+	checkpoint
+	check_fine
+	# The last page of the pages file that is the vdso's: any change of its code.
+	"$PYTHON" - "$IMG" "$PID" "$CRIT" <<'PY'
+import json, subprocess, sys
+img, pid, crit = sys.argv[1:]
+load = lambda n: json.loads(subprocess.check_output([crit, 'decode', '-i', '%s/%s' % (img, n)]))['entries']
+vdso = [v for v in load('mm-%s.img' % pid)[0]['vmas'] if int(str(v['status']), 0) & 8][0]
+start, off = int(str(vdso['start']), 0), 0
+head, *maps = load('pagemap-%s.img' % pid)
+for m in maps:
+    at, n = int(str(m['vaddr']), 0), m['nr_pages'] * 4096
+    if at <= start < at + n:
+        with open('%s/pages-%d.img' % (img, head['pages_id']), 'r+b') as f:
+            f.seek(off + start - at + 0xa00)
+            f.write(b'\xcc' * 16)
+        break
+    off += n
+else:
+    sys.exit('no vdso')
+PY
+	check_finds memory-layout vdso kernel
+	refused memory-layout "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
+}
+
+@test "restore doubts: the vdso, where a dry run was made with another kernel" {
+	start_program sleep 1000
+	dump --check-only -R
+	kill -KILL "$PID"
+	wait_for 5 gone "$PID"
+	jq '.host.kernel = "5.0.0-other"' "$IMG/manifest.json" >"$T/m" && cat "$T/m" >"$IMG/manifest.json"
+	check_fine
+	found memory-layout vdso kernel warning
+}
+
+@test "restore finds: a CPU that lacks what the program may use" {
+	checkpoint
+	jq '.host.cpu.capability |= map(if . > 0 then 4294967295 else . end)' "$IMG/manifest.json" >"$T/m" && cat "$T/m" >"$IMG/manifest.json"
+	check
+	[ "$status" = 1 ]
+	jq -e '.findings | map(select(.code == "cpu" and .area == "cpu" and .severity == "refused")) | length >= 1' "$T/report.json"
+}
+
+@test "restore finds: a feature that this kernel does not have" {
+	checkpoint
+	"$CRIT" edit "$IMG/core-$PID.img" tc.membarrier_registration_mask=0x40000000
+	check_finds kernel-feature membarrier kernel
+}
+
+@test "restore doubts: the clock is behind; a file system is not mounted" {
+	mkdir "$T/mounted"
+	mount -t tmpfs criu-test "$T/mounted" || skip "no tmpfs can be mounted here"
+	echo text >"$T/mounted/file"
+	start_python "f = open('$T/mounted/file')"
+	dump
+	jq -e --arg p "$T/mounted" '.needs[] | select(.kind == "mount" and .path == $p and .fstype == "tmpfs")' "$IMG/manifest.json"
+	check_fine
+	umount "$T/mounted"
+	check
+	[ "$status" = 1 ]
+	found mount-missing "$T/mounted" mounts warning
+	found file-missing "$T/mounted/file" files
+	# A warning alone does not change the exit status.
+	echo text >"$T/mounted/file"
+	jq '.created = "2100-01-01T00:00:00.000000Z"' "$IMG/manifest.json" >"$T/m" && cat "$T/m" >"$IMG/manifest.json"
+	check_fine
+	found mount-missing "$T/mounted" mounts warning
+	found clock clock clock warning
+	run "$CRIU" restore --check-only -D "$IMG" -W "$WORK" -o check.log
+	[[ $output == *"but see the warnings"* ]]
+}
+
+@test "restore finds: all at once, each once" {
+	echo text >"$DIR/read"
+	echo text >"$DIR/other"
+	start_python 'import os, socket
+a = open("read"); b = open("other"); c = open("other")
+l = socket.socket(); l.bind(("127.0.0.1", 0)); l.listen()
+u = socket.socket(socket.AF_UNIX); u.bind("name"); u.listen()
+open("ports", "w").write("%d\n" % l.getsockname()[1])
+if os.fork() == 0:
+	os.setpgid(0, 0)'
+	read -r tcp <"$DIR/ports"
+	dump -R
+	pids=$(tree_of "$PID")
+	rm "$DIR/read"
+	echo longer >>"$DIR/other"
+	check
+	[ "$status" = 1 ] && [ "$(jq -r .result "$T/report.json")" = refused ]
+	for pid in $pids; do found pid-taken "pid $pid" pids; done
+	found file-missing "$DIR/read" files
+	found file-changed "$DIR/other" files
+	found address-taken "TCP 127.0.0.1:$tcp" addresses
+	found address-taken name "unix names"
+	jq -e '.areas[] | select(.area == "pids") | .refused == 2' "$T/report.json"
+	wait_for 5 runs "$PID"
+}
+
+@test "restore: a bad image: exit status 2, and what was found" {
+	checkpoint
+	mkdir "$T/empty"
+	run "$CRIU" restore --check-only --json -D "$T/empty" -W "$WORK" -o check.log
+	[ "$status" = 2 ] && [[ $output == *no-checkpoint* ]]
+	cp -r "$IMG" "$T/kept"
+	truncate -s -1 "$IMG/core-$PID.img"
+	check
+	[ "$status" = 2 ] && [ "$(jq -r .result "$T/report.json")" = bad-image ]
+	found image-truncated "core-$PID.img" images
+	rm -rf "$IMG"
+	cp -r "$T/kept" "$IMG"
+	truncate -s -4096 "$IMG/pages-1.img"
+	check
+	[ "$status" = 2 ]
+	found image-truncated pages-1.img images
+	# Without a manifest the pagemap tells.
+	rm "$IMG/manifest.json"
+	check
+	[ "$status" = 2 ]
+	found image-truncated pages-1.img memory
+	rm -rf "$IMG"
+	cp -r "$T/kept" "$IMG"
+	jq '.state = "open"' "$T/kept/manifest.json" >"$IMG/manifest.json"
+	check
+	[ "$status" = 2 ]
+	found not-sealed "images directory" images
+}
+
+@test "restore: checkpoints of CRIU, without a manifest" {
+	requires_shared
+	for dir in "$SHARED"/fixtures/criu-4.2/*/img; do
+		IMG=$dir
+		check
+		[ "$status" = 0 ] || [ "$status" = 1 ] || { echo "$REPORT"; fail "$dir: exit status $status"; }
+		[ "$(jq .processes "$T/report.json")" -gt 0 ]
+	done
+	IMG=$SHARED/fixtures/criu-4.2/files/img
+	check
+	found file-lock filelocks.img files
+	found fd-kind files.img files
+	IMG=$SHARED/fixtures/criu-4.2/namespaces/img
+	check
+	found namespace "task 1" images
+	found mapping-kind "task 1" memory
+}
