@@ -92,7 +92,7 @@ static void refuse(struct ns_run *r, const struct dump_task *t, const char *reas
 	cr_report_add(r->d->refusals, &e);
 }
 
-/* Criu inside of it helps when the whole tree is there. */
+/* Criu inside of it helps when the whole tree is there. criu-ns enters pid and mount namespaces. */
 static void refuse_other(struct ns_run *r, const struct dump_task *t, unsigned type, uint64_t ino)
 {
 	pid_t root = r->d->tasks[0].pid;
@@ -104,10 +104,8 @@ static void refuse_other(struct ns_run *r, const struct dump_task *t, unsigned t
 			 "start the program without a %s namespace of its own; one that only a part of the tree has is "
 			 "not supported yet",
 			 types[type].name);
-	else if (types[type].ns == DNS_PID)
-		snprintf(remedy, sizeof(remedy),
-			 "run criu in it, with the pid that the task has there: nsenter -t %d --pid --mount criu dump "
-			 "...",
+	else if (types[type].ns == DNS_PID || types[type].ns == DNS_MNT)
+		snprintf(remedy, sizeof(remedy), "run criu-ns dump -t %d ..., which enters it; not for its process 1",
 			 root);
 	else
 		snprintf(remedy, sizeof(remedy), "run criu in it: nsenter -t %d --%s criu dump ...", root,
