@@ -209,11 +209,14 @@ class Lab:
 		if failures:
 			raise Bad(f'the tree found an error {when}: ' + read(os.path.join(self.v, 'out.txt')).strip().splitlines()[-1])
 
-	def same(self, when):
-		"""As after the first restore."""
+	def same(self, when, run=None, notes=None):
+		"""As after the first restore; what is not, a warning has told."""
 		now = []
 		if self.known and not wait_for(2, lambda: now.clear() or now.extend(identity(self.pids)) or now == self.known):
 			diff = [f'-{x}' for x in self.known if x not in now] + [f'+{x}' for x in now if x not in self.known]
+			if run and 'Warn' in self.text(run):
+				notes.append('told by a warning: ' + next(x for x in self.text(run).splitlines() if 'Warn' in x))
+				return
 			raise Bad(f'the tree is not as it was {when}: ' + '; '.join(diff)[:600].replace('\n', ' '))
 
 	# ---- runs ----
@@ -338,7 +341,7 @@ def judge_restore(lab, run, fault, notes, names):
 		raise Bad(f'names have changed: {wrong}')
 	if run.returncode == 0:
 		lab.look('after the restore')
-		lab.same('after the restore')
+		lab.same('after the restore', run, notes)
 		lab.end_tasks()
 		return 'survived'
 	if not wait_for(2, lab.gone):

@@ -460,7 +460,9 @@ int files_remap_prepare(struct rst *r, struct cr_err *e)
 	ret = files_journal_undo(e);
 	for (i = 0; i < p->nr_remaps && ret >= 0; i++)
 		ret = prepare_one(r, i, e);
-	if (p->nr_remaps)
+	if (ret < 0)
+		files_journal_undo(NULL); /* a name that could not be removed at once */
+	else if (p->nr_remaps)
 		files_journal_done();
 	return ret < 0 ? ret : 0;
 }
