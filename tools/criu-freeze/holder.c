@@ -420,12 +420,16 @@ static int prepare(struct holder *h, const struct holder_args *args, struct cr_e
 	return make_socket(h, e);
 }
 
-static void report(struct holder *h, int err)
+/* Return: whether criu-freeze has been told. If not, it hears of our end. */
+static bool report(struct holder *h, int err)
 {
 	int32_t result = -err;
+	ssize_t n;
 
-	while (send(h->a.pair, &result, sizeof(result), MSG_NOSIGNAL) < 0 && errno == EINTR)
-		;
+	do
+		n = send(h->a.pair, &result, sizeof(result), MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n == sizeof(result);
 }
 
 static __attribute__((noreturn)) void leave(struct holder *h)
@@ -455,7 +459,7 @@ void holder_run(struct holder *h, const struct holder_args *args)
 	}
 	h->idle_since = holder_now();
 	verb_wake_waiters(h);
-	report(h, 0);
+	h->over = !report(h, 0);
 	while (!h->over) {
 		int left = time_left(h), ret = one_round(h, left);
 
