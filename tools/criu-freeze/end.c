@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -150,10 +151,11 @@ static int finish(const struct cr_opts *o, int img, json_t *m, struct hold *h, e
 	static const char *const names[] = { "killed", "running", "stopped" };
 	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct cr_err late = { 0 };
-	struct hold_end end;
+	_cleanup_close_ int root = (int)syscall(SYS_pidfd_open, h->banner.root, 0);
+	struct hold_end end = { 0 };
 	int err = let_go(h, how, &end, e);
 
-	if (err)
+	if (err && (how != END_KILL || !heal_kill(img, root)))
 		return err;
 	await_holder_end(h);
 	/* The checkpoint stands and the tree is gone: what fails now is told, but no failure of the dump. */

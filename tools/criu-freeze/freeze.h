@@ -44,6 +44,12 @@ void heal_task(pid_t pid, uint64_t starttime);
 /* All tasks of a manifest, or of the one in @img. */
 void heal_tree(json_t *manifest);
 void heal_image(int img);
+/*
+ * The holder died when it was to end the tree. If it had begun, the rest is ended: the checkpoint is sealed.
+ * @root: pidfd of the root task
+ * Return: false: it had not begun, the tree runs.
+ */
+bool heal_kill(int img, int root);
 
 /* ---- end.c, ask.c: what is asked of a holder that is there ---- */
 /* Make a checkpoint of what the stages wrote. The holder must have held the tree all the time. */

@@ -5,20 +5,24 @@
  * Theory of operation: the kernel lets the tasks go when their holder is killed, and they are where they were; but nobody is
  * left who could unmap the holder's area. Whoever notices the death (criu-freeze start, end and thaw) does that: the area is
  * recognised by place, size and content (trace/look.c); a process that has one is stopped for a moment, as for `exec`.
- * A dump does it too, when it maps an area of its own (trace/remote.c).
+ * A dump does it too, when it maps an area of its own (trace/remote.c). Threads that were in the middle of calls are brought
+ * home at once (remote_load()).
+ * A holder that dies in the middle of killing a tree leaves a part of it. Whoever asked for the end makes an end of the rest.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "freeze.h"
 #include "proc/stat.h"
 
-enum { TRIES = 15, TIMEOUT = 5, MOMENT_MAX = 200000000 };
+enum { TRIES = 200, TIMEOUT = 5, ROOT_DIES_MS = 500 };
 
 /* Is it there, and still the same process? */
 static bool lives(pid_t pid, uint64_t starttime)
@@ -29,7 +33,7 @@ static bool lives(pid_t pid, uint64_t starttime)
 	return proc >= 0 && !proc_stat_read(proc, "stat", &st) && st.starttime == starttime && st.state != 'Z';
 }
 
-/* All threads stand. Map and unmap an area of ours: what was left goes first. -EAGAIN: a thread is on its way home. */
+/* All threads stand. Map and unmap an area of ours: what was left goes first. */
 static int with_all_stopped(struct holder *h, pid_t pid)
 {
 	struct hthread *t = tree_find(h, pid);
@@ -40,9 +44,9 @@ static int with_all_stopped(struct holder *h, pid_t pid)
 	if (!t || t->state == TH_GONE || t->state == TH_ZOMBIE)
 		return -ESRCH;
 	p = &h->proc[t->proc];
-	if (on_way_home(h, p))
-		return -EAGAIN;
-	err = remote_look(&p->r, p->start_stack);
+	err = threads_home(h, p);
+	if (!err)
+		err = remote_look(&p->r, p->start_stack);
 	return err || !p->r.left ? err : thread_prepare(h, t, &b);
 }
 
@@ -69,17 +73,14 @@ static int take_out(pid_t pid, struct cr_err *e)
 
 void heal_task(pid_t pid, uint64_t starttime)
 {
-	struct timespec moment = { 0, 2000000 };
-	struct cr_err e = { .reason = "its threads are busy" };
+	const struct timespec moment = { 0, 5000000 };
+	struct cr_err e = { .reason = "it could not be stopped" };
 
 	/* The kernel may not have detached it yet: a dying process closes its connections first. */
 	for (int i = 0; i < TRIES && lives(pid, starttime); i++) {
 		if (!take_out(pid, &e))
 			return;
-		/* Longer each time: a thread that waits for a processor must come to run between two stops. */
 		nanosleep(&moment, NULL);
-		if (moment.tv_nsec < MOMENT_MAX)
-			moment.tv_nsec *= 2;
 	}
 	if (lives(pid, starttime))
 		log_warn("task %d may keep memory of a holder that was killed: %s", pid, e.reason);
@@ -93,6 +94,35 @@ void heal_tree(json_t *manifest)
 	json_array_foreach(json_object_get(manifest, "tree"), i, row)
 		heal_task((pid_t)json_integer_value(json_object_get(row, "pid")),
 			  (uint64_t)json_integer_value(json_object_get(row, "starttime")));
+}
+
+static void kill_row(pid_t pid, uint64_t starttime)
+{
+	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	/* The descriptor first: what is looked at is what is killed. */
+	if (fd >= 0 && lives(pid, starttime))
+		syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+}
+
+bool heal_kill(int img, int root)
+{
+	struct pollfd p = { root, POLLIN, 0 };
+	struct cr_err ignored;
+	json_t *m = NULL, *row;
+	size_t i;
+
+	/* The root is the first to be killed. */
+	if (root < 0 || poll(&p, 1, ROOT_DIES_MS) <= 0 || manifest_read_head(img, &m, &ignored)) {
+		json_decref(m);
+		return false;
+	}
+	json_array_foreach(json_object_get(m, "tree"), i, row)
+		kill_row((pid_t)json_integer_value(json_object_get(row, "pid")),
+			 (uint64_t)json_integer_value(json_object_get(row, "starttime")));
+	json_decref(m);
+	log_warn("the holder was killed while it ended the tree; the rest was ended without it");
+	return true;
 }
 
 void heal_image(int img)

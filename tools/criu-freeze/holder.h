@@ -120,8 +120,8 @@ void release_seized(struct holder *h);
 /* ---- verbs.c ---- */
 /* Make ready for calls in @t: our area in its process, what it may run. @b: filled but for the calls. Return: 0 or -errno. */
 int thread_prepare(struct holder *h, struct hthread *t, struct remote_batch *b);
-/* Is a thread on its way home after the death of another holder? All threads stand. */
-bool on_way_home(struct holder *h, const struct hproc *p);
+/* Bring all threads of a process home that another holder left in the middle of calls. */
+int threads_home(struct holder *h, const struct hproc *p);
 /* One request of client @c is in @in. The answer goes to its socket. */
 void verb_dispatch(struct holder *h, unsigned c, const uint8_t *in, size_t len, int fd);
 /* Is there a child of @parent that is, or may become, the program @name? */

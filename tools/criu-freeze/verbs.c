@@ -376,15 +376,14 @@ static void check_thread(struct hthread *t, const struct hproc *p)
 	t->r.single = (p->r.seccomp && t->r.tid == p->pid) || trace_seccomp_filter(t->r.tid, 0, NULL, 0) >= 0;
 }
 
-bool on_way_home(struct holder *h, const struct hproc *p)
+int threads_home(struct holder *h, const struct hproc *p)
 {
-	for (uint32_t k = p->leader; k != NO_INDEX; k = h->thread[k].next) {
-		struct hthread *t = &h->thread[k];
+	int err = 0;
 
-		if ((t->state == TH_HELD || t->state == TH_STOPPED) && (remote_load(&t->r) || remote_on_way_home(&t->r)))
-			return true;
-	}
-	return false;
+	for (uint32_t k = p->leader; k != NO_INDEX && !err; k = h->thread[k].next)
+		if (h->thread[k].state == TH_HELD || h->thread[k].state == TH_STOPPED)
+			err = remote_load(&h->thread[k].r);
+	return err;
 }
 
 /* Our area in each process that is named by @b. */
@@ -402,7 +401,7 @@ static void map_all(struct holder *h, struct remote_batch *b, size_t n)
 			again |= m[j].p == b[i].p;
 		if (b[i].err || b[i].p->map || again)
 			continue;
-		b[i].p->left_idle = b[i].p->left && !on_way_home(h, p);
+		b[i].p->left_idle = b[i].p->left && !threads_home(h, p);
 		b[i].p->low_sp = lowest_sp(h, p);
 		m[k++] = (struct remote_batch){ .p = b[i].p, .t = b[i].t };
 	}

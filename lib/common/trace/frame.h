@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/user.h>
 
 /* Registers, then the XSAVE area from FRAME_XSTATE on. */
@@ -28,6 +29,15 @@ void frame_build(uint8_t *buf, uint64_t addr, uint64_t restorer, const struct us
 		 const uint8_t *xstate, size_t xlen);
 /* Do these FRAME_HEAD bytes look like the beginning of a frame that frame_build() made? The kernel makes none like it. */
 bool frame_is_ours(const uint8_t *head);
+/*
+ * What a frame of frame_build() brings back.
+ * @frame: from its beginning, @len bytes
+ * @home: in: registers that no frame holds (segment bases); out: all
+ * @xstate: out: into the frame
+ * Return: bytes of @xstate; -EINVAL.
+ */
+ssize_t frame_parse(const uint8_t *frame, size_t len, struct user_regs_struct *home, uint64_t *sigmask,
+		    const uint8_t **xstate);
 /* Of @xlen bytes those that hold what every task may have (no AMX tiles: the kernel refuses frames larger than the
  * task's own). */
 size_t frame_xstate_len(const uint8_t *xstate, size_t xlen);

@@ -105,8 +105,59 @@ static void find_lost_nr(struct remote_thread *t)
 		t->home.orig_rax = nr;
 }
 
+/* Where the frame is to which a thread returns that works for a holder; 0: it does not. */
+static uint64_t find_frame(const struct remote_thread *t)
+{
+	uint64_t sp = t->home.rsp;
+	uint8_t head[FRAME_HEAD];
+
+	/* The stack pointer is behind its first word, or at it, which may be the first of a mapping. */
+	if (!(sp % FRAME_ALIGN))
+		return !mem_read(t->tid, sp, head, sizeof(head)) && frame_is_ours(head) ? sp : 0;
+	return sp % FRAME_ALIGN == 8 && !mem_read(t->tid, sp - 8, head, sizeof(head)) && frame_is_ours(head) ? sp - 8
+													     : 0;
+}
+
+/*
+ * The holder that this thread worked for was killed, and it has not come home yet (it waits for a processor, or it is
+ * stopped): do what the frame will do.
+ */
+static int take_home(struct remote_thread *t, uint64_t at)
+{
+	static uint8_t frame[FRAME_MAX], whole[FRAME_MAX] __attribute__((aligned(64)));
+	struct user_regs_struct home = t->home;
+	ssize_t have = trace_get_xstate(t->tid, whole, sizeof(whole)), n;
+	const uint8_t *xstate;
+	uint64_t mask;
+	int err;
+
+	if (have < 0 || frame_size((size_t)have) > sizeof(frame))
+		return have < 0 ? (int)have : -EINVAL;
+	err = mem_read(t->tid, at, frame, frame_size((size_t)have));
+	if (err) /* without AMX it may be shorter */
+		err = mem_read(t->tid, at, frame, frame_size(frame_xstate_len(whole, (size_t)have)));
+	if (err)
+		return err;
+	n = frame_parse(frame, frame_size((size_t)have), &home, &mask, &xstate);
+	if (n < 0 || n > have)
+		return n < 0 ? (int)n : -EINVAL;
+	memset(whole, 0, (size_t)have);
+	memcpy(whole, xstate, (size_t)n);
+	err = trace_set_xstate(t->tid, whole, (size_t)have);
+	if (!err)
+		err = trace_set_sigmask(t->tid, mask);
+	if (!err)
+		err = trace_set_regs(t->tid, &home);
+	if (err)
+		return err;
+	t->home = home;
+	t->sigmask = mask;
+	return 0;
+}
+
 int remote_load(struct remote_thread *t)
 {
+	uint64_t frame;
 	int err;
 
 	if (t->loaded)
@@ -114,6 +165,11 @@ int remote_load(struct remote_thread *t)
 	err = trace_get_regs(t->tid, &t->home);
 	if (!err)
 		err = trace_get_sigmask(t->tid, &t->sigmask);
+	if (err)
+		return err;
+	frame = find_frame(t);
+	if (frame)
+		err = take_home(t, frame);
 	if (err)
 		return err;
 	t->rseq_cs = 0;
@@ -587,15 +643,6 @@ uint64_t remote_map_hint(const struct remote_proc *p)
 	uint64_t hint = p->stack_end > MAP_BELOW ? (p->stack_end - MAP_BELOW) & ~(uint64_t)(PAGE - 1) : 0;
 
 	return hint && hint + 2 * remote_map_size() > p->stack ? 0 : hint;
-}
-
-bool remote_on_way_home(const struct remote_thread *t)
-{
-	uint8_t head[FRAME_HEAD];
-
-	/* The stack pointer is at a frame of ours, perhaps the first bytes of a mapping, or behind its first word. */
-	return (!mem_read(t->tid, t->home.rsp, head, sizeof(head)) && frame_is_ours(head)) ||
-	       (!mem_read(t->tid, t->home.rsp - 8, head, sizeof(head)) && frame_is_ours(head));
 }
 
 /* What a killed holder could not take out. */

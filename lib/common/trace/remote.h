@@ -44,7 +44,7 @@ struct remote_proc {
 	uint64_t map;		   /* ours: a page of code, slots, clients' areas; 0: none */
 	uint64_t map_len;
 	uint64_t left;	 /* the area of a holder that was killed; 0: none */
-	bool left_idle;	 /* the caller's: no thread is on its way home from there, so remote_map() may unmap it */
+	bool left_idle;	 /* the caller's: all threads went through remote_load(), so remote_map() may unmap it */
 	uint8_t old[16]; /* what stood at entry */
 };
 
@@ -76,7 +76,8 @@ struct remote_batch {
 	uint64_t insn, frame;
 };
 
-/* Read registers and mask of a stopped thread, once. */
+/* Read registers and mask of a stopped thread, once. A thread that a holder left in the middle of its calls is brought
+ * home. */
 int remote_load(struct remote_thread *t);
 /* Learn where things are in an address space, once. @stack: an address in its [stack] (start_stack of stat). */
 int remote_look(struct remote_proc *p, uint64_t stack);
@@ -89,8 +90,6 @@ void remote_map(struct remote_batch *b, size_t n);
 void remote_run(struct remote_batch *b, size_t n);
 /* Take our area out again. */
 void remote_unmap(struct remote_batch *b, size_t n);
-/* Has a holder died while the thread worked for it, and the thread is on its way home (remote_load() was here)? */
-bool remote_on_way_home(const struct remote_thread *t);
 /* Where our area goes, the same for all holders of a process, so that one that was left is found again; 0: anywhere. */
 uint64_t remote_map_hint(const struct remote_proc *p);
 size_t remote_map_size(void);

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <cpuid.h>
+#include <errno.h>
 #include <string.h>
 #include <asm/sigcontext.h>
 
@@ -29,6 +30,7 @@ enum {
 	XSTATE_BV = 512,
 	SW_RESERVED = 464,
 	AMX_BITS = 3 << 17,
+	XSTATE_MIN = 576,
 };
 
 _Static_assert(sizeof(struct sigcontext_64) == 256, "sigcontext is the kernel's");
@@ -71,6 +73,44 @@ bool frame_is_ours(const uint8_t *head)
 	memcpy(&f, head, FRAME_HEAD);
 	return f.uc_flags == (UC_XSTATE | UC_SIGCONTEXT_SS_ | UC_STRICT_RESTORE_SS_) && !f.uc_link && !f.ss_sp &&
 	       f.ss_flags == SS_INVALID && !f.ss_pad;
+}
+
+ssize_t frame_parse(const uint8_t *frame, size_t len, struct user_regs_struct *home, uint64_t *sigmask,
+		    const uint8_t **xstate)
+{
+	struct _fpx_sw_bytes sw;
+	struct rt_frame f;
+
+	if (len < FRAME_XSTATE + XSTATE_MIN || !frame_is_ours(frame))
+		return -EINVAL;
+	memcpy(&f, frame, sizeof(f));
+	memcpy(&sw, frame + FRAME_XSTATE + SW_RESERVED, sizeof(sw));
+	if (sw.magic1 != FP_XSTATE_MAGIC1 || sw.xstate_size < XSTATE_MIN || sw.xstate_size > len - FRAME_XSTATE)
+		return -EINVAL;
+	home->r8 = f.mc.r8;
+	home->r9 = f.mc.r9;
+	home->r10 = f.mc.r10;
+	home->r11 = f.mc.r11;
+	home->r12 = f.mc.r12;
+	home->r13 = f.mc.r13;
+	home->r14 = f.mc.r14;
+	home->r15 = f.mc.r15;
+	home->rdi = f.mc.di;
+	home->rsi = f.mc.si;
+	home->rbp = f.mc.bp;
+	home->rbx = f.mc.bx;
+	home->rdx = f.mc.dx;
+	home->rax = f.mc.ax;
+	home->rcx = f.mc.cx;
+	home->rsp = f.mc.sp;
+	home->rip = f.mc.ip;
+	home->eflags = f.mc.flags;
+	home->cs = f.mc.cs;
+	home->ss = f.mc.ss;
+	home->orig_rax = (uint64_t)-1;
+	*sigmask = f.sigmask;
+	*xstate = frame + FRAME_XSTATE;
+	return sw.xstate_size;
 }
 
 static void registers(struct sigcontext_64 *mc, const struct user_regs_struct *r)
