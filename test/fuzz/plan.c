@@ -48,7 +48,8 @@ static void unpack(int dir, struct fuzz_in *in, uint32_t *ret_pid)
 		if (type == IMG_CORE && !*ret_pid)
 			*ret_pid = id;
 		if (len & SPARSE) {
-			put_sparse(dir, name, len & (type < IMG_TYPES ? SPARSE - 1 : 0xfff));
+			/* crit core writes what pages there are: that they are many is no finding. */
+			put_sparse(dir, name, len & (type < IMG_TYPES && type != IMG_PAGES ? SPARSE - 1 : 0xfff));
 			continue;
 		}
 		len = len < in->left ? len : (uint32_t)in->left;
