@@ -375,6 +375,9 @@ def points_of(opt, record, calls):
 	for line in read(record).splitlines():
 		w = line.split()
 		task, call, nth, result, obj = w[2], w[3], w[4], int(w[5]), w[6]
+		if call == 'remote':
+			points.append((f'{task}:{call}:{nth}', [errno.ENOSYS], obj))
+			continue
 		kind, short, errors, why = calls.get(call, ('fail', 0, [errno.EPERM], ''))
 		if kind == 'never':
 			never[call, why] = never.get((call, why), 0) + 1

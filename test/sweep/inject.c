@@ -34,6 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -55,6 +56,7 @@ struct task {
 	bool tool;	 /* a program of ours: "criu-..." */
 	unsigned children, threads;
 	unsigned *count; /* per call */
+	unsigned remotes;
 	/* between entry and exit */
 	bool inside;
 	long nr;
@@ -346,6 +348,64 @@ static void begin_fault(struct state *s, struct task *t, const struct call_row *
 	}
 }
 
+/*
+ * Calls that our stages have the holder make in a task of the tree (lib/common/hold/protocol.h): the call "remote". It is asked
+ * for by a number that no kernel knows, so it fails with ENOSYS.
+ */
+static void remote_call(struct state *s, struct task *t, uint64_t at)
+{
+	const uint64_t none = 1023;
+	char buf[32];
+	int64_t nr;
+
+	if (!peek(t->tid, at, &nr, sizeof(nr)) || nr < 0)
+		return;
+	t->remotes++;
+	if (s->record)
+		fprintf(s->record, "%" PRIu64 " %" PRIu64 " %s remote %u 0 %s 0 0 0 0\n", t->entry, s->seq++, t->name,
+			t->remotes, call_name((long)nr, buf));
+	if (s->done || strcmp(s->call, "remote") != 0 || t->remotes != s->nth || strcmp(t->name, s->point) != 0)
+		return;
+	s->done = true;
+	fprintf(stderr, "inject: fails: remote-%s\n", call_name((long)nr, buf));
+	t->iov_at = at;
+	t->iov_len = (uint64_t)nr;
+	poke(t->tid, at, &none, sizeof(none));
+}
+
+static void remote_calls(struct state *s, struct task *t)
+{
+	enum {
+		VERB_CALLS = 8,
+		VERB_CALLS_MANY = 17,
+		CALL_BYTES = 64,
+		PART_BYTES = 16,
+		PARTS_MAX = 64,
+		BATCH_MAX = 256
+	};
+	struct iovec iov[2];
+	struct msghdr msg;
+	uint64_t at, end;
+	uint32_t verb, part[4];
+
+	if (!peek(t->tid, t->args[1], &msg, sizeof(msg)) || msg.msg_iovlen != 2 ||
+	    !peek(t->tid, (uintptr_t)msg.msg_iov, iov, sizeof(iov)) || iov[0].iov_len != 40 ||
+	    !peek(t->tid, (uintptr_t)iov[0].iov_base, &verb, sizeof(verb)))
+		return;
+	at = (uintptr_t)iov[1].iov_base;
+	end = at + iov[1].iov_len;
+	if (verb == VERB_CALLS)
+		for (; at + CALL_BYTES <= end; at += CALL_BYTES)
+			remote_call(s, t, at);
+	for (unsigned i = 0; verb == VERB_CALLS_MANY && i < PARTS_MAX && at + PART_BYTES <= end; i++) {
+		if (!peek(t->tid, at, part, sizeof(part)) || part[1] > BATCH_MAX)
+			return;
+		at += PART_BYTES;
+		for (uint32_t k = 0; k < part[1]; k++, at += CALL_BYTES)
+			remote_call(s, t, at);
+	}
+}
+
 /* ---- stops ---- */
 
 static void detach(struct state *s, struct task *t)
@@ -419,6 +479,8 @@ static void on_entry(struct state *s, struct task *t, const struct __ptrace_sysc
 	if (!s->done && s->nth && t->nr >= 0 && t->nr < CALLS && t->count[t->nr] == s->nth &&
 	    !strcmp(t->name, s->point) && !strcmp(call_name(t->nr, buf), s->call))
 		begin_fault(s, t, row);
+	if (t->nr == SYS_sendmsg && !t->fault)
+		remote_calls(s, t);
 	if (s->slow_ms && t->nr >= 0 && t->nr < CALLS && t->count[t->nr] == s->slow_nth &&
 	    !strcmp(call_name(t->nr, buf), s->slow))
 		poll(NULL, 0, (int)s->slow_ms);
@@ -495,7 +557,7 @@ static void on_exec(struct state *s, struct task *t)
 	base = base ? base + 1 : exe;
 	t->tool = !strncmp(base, "criu-", 5) || !strcmp(base, "crit");
 	t->tgid = tgid_of(t->tid);
-	t->children = t->threads = 0;
+	t->children = t->threads = t->remotes = 0;
 	memset(t->count, 0, CALLS * sizeof(unsigned));
 	/* The wrapper runs criu-freeze twice: the second is criu-freeze@2. */
 	if (t->tool) {
