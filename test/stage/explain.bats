@@ -77,7 +77,11 @@ code_of()
 	[ "$status" = 1 ]
 	[[ $output == *"Nothing is known"* ]]
 	[ "$(explain --json xyzzy | jq -r .match)" = none ]
-	# Any bytes.
+	# Any bytes, and what ends in the middle.
+	for text in 'a[' '[' '[]' '[pid-taken' '%' 'x %' '%%%l' "'" "it''s" '[x] ['; do
+		run explain "$text"
+		[ "$status" = 1 ] || fail "$text: $output"
+	done
 	head -c 20000 /dev/urandom | tr '\000' ' ' >"$T/noise"
 	run explain "$(cat "$T/noise")"
 	[ "$status" -le 1 ]

@@ -140,24 +140,24 @@ static void search(const struct words *q, const struct message *v, size_t n, siz
 	}
 }
 
-/* "... [pid-taken]" */
+/* "... [pid-taken]": the last one that is a code. */
 static enum cr_code in_brackets(const char *text)
 {
+	enum cr_code found = CR_E_NONE;
 	char name[WORD_MAX * 2];
-	enum cr_code code;
 
-	for (const char *s = strrchr(text, '['); s; s = strchr(s + 1, '[')) {
+	for (const char *s = strchr(text, '['); s; s = strchr(s, '[')) {
 		size_t n = strcspn(++s, "]");
+		enum cr_code code;
 
 		if (n >= sizeof(name) || s[n] != ']')
 			continue;
 		memcpy(name, s, n);
 		name[n] = 0;
 		code = cr_code_by_name(name);
-		if (code != CR_E_NONE)
-			return code;
+		found = code == CR_E_NONE ? found : code;
 	}
-	return CR_E_NONE;
+	return found;
 }
 
 /* ---- a few words ---- */
