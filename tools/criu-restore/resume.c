@@ -96,7 +96,8 @@ static int look(struct restore *x, struct cr_err *e)
 		if (st.exit_code & 0x7f)
 			return cr_err_set(e, CR_E_RESTORE_TASK, 0, who,
 					  "it was killed by signal %d while it was restored", st.exit_code & 0x7f);
-		return cr_err_set(e, CR_E_RESTORE_TASK, 0, who, "it ended while it was restored");
+		return cr_err_set(e, CR_E_RESTORE_TASK, 0, who, "it ended with status %d while it was restored",
+				  st.exit_code >> 8 & 0xff);
 	}
 	return 0;
 }
@@ -288,7 +289,8 @@ static int set_one(struct restore *x, size_t i, const struct plan_thread *th, st
 
 	_Static_assert(sizeof(regs) == sizeof(gpr), "user_regs_struct");
 	if (x->xsave.size > sizeof(xsave))
-		return cr_err_set(e, CR_E_CPU, 0, "extended CPU state", "%u bytes", x->xsave.size);
+		return cr_err_set(e, CR_E_CPU, 0, "extended CPU state",
+				  "that of this CPU takes %u bytes, more than is known here", x->xsave.size);
 	err = core_regs_from_image(th->core->thread_info, &x->xsave, gpr, xsave, sizeof(xsave), e);
 	if (err)
 		return err;

@@ -55,7 +55,8 @@ uint64_t prog_data(struct rst_prog *p, const void *data, size_t len)
 		p->data_cap = cap;
 	}
 	memset(p->data + p->data_len, 0, at - p->data_len);
-	memcpy(p->data + at, data, len);
+	if (len) /* with no data there may be no pointer */
+		memcpy(p->data + at, data, len);
 	p->data_len = at + (uint32_t)len;
 	return at;
 }
