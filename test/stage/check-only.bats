@@ -50,7 +50,7 @@ start_helper()
 # The usual: dumped for real, so that nothing is in the way.
 checkpoint()
 {
-	start_program "${@:-sleep}" 1000
+	start_program sleep 1000
 	dump
 }
 

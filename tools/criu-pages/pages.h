@@ -32,11 +32,11 @@ struct pages_run {
 	int img;
 	struct hold *hold;
 	bool check_only; /* a dry run: which pages there are is written, but not what they hold */
-	bool beside; /* criu-collect: started ahead, it may not be done when we begin */
+	bool beside;	 /* criu-collect: started ahead, it may not be done when we begin */
 	struct stage_facts *facts;
 	struct copier *copier;
 	struct pages_stats stats;
-	uint64_t bytes; /* of all pages so far */
+	uint64_t bytes;	  /* of all pages so far */
 	uint32_t next_id; /* pages-N.img */
 	int ahead;	  /* a file without a name, allocated while we waited; or -1 */
 	struct segment *segments;
