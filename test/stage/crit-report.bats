@@ -21,9 +21,21 @@ good_page()
 	browse "$1" || { cat "$T/log"; return 1; }
 	grep -q '<html[^>]* data-state="drawn"' "$T/dom" || { head -c 3000 "$T/dom"; cat "$T/log"; return 1; }
 	grep -q '<html[^>]* data-requests="0"' "$T/dom"
-	! grep -i 'CONSOLE' "$T/log"
-	# What the browser itself asks its makers for is none of the page's: its requests name the page as their origin.
-	! grep -o '"url":"[^"]*"' "$T/net.json" | grep -v -e '"file:' -e 'https://[a-z.]*\(google\|gvt1\|googleapis\)\.com' -e '"chrome'
+	absent "$T/log" -i CONSOLE || return 1
+	# What the browser itself asks its makers for is none of the page's.
+	grep -o '"url":"[^"]*"' "$T/net.json" | grep -v -e '"file:' -e 'https://[a-z.]*\(google\|gvt1\|googleapis\)\.com' -e '"chrome' >"$T/urls" || true
+	absent "$T/urls" .
+}
+
+# absent FILE GREP-ARGUMENT...: no such line ("!" does not fail a test)
+absent()
+{
+	local file=$1
+	shift
+	if LC_ALL=C grep "$@" "$file"; then
+		echo "is there: $*"
+		return 1
+	fi
 }
 
 # JSON of the page
@@ -76,11 +88,12 @@ data()
 	"$CRIT" report "$IMG" -o "$T/report.html"
 	# The page's own three ends of scripts, no more: nothing of the data ends one.
 	[ "$(grep -o '</script' "$T/report.html" | wc -l)" = "$(grep -o '</script' "$BUILD/gen/report-page.html" | wc -l)" ]
-	! data "$T/report.html" | LC_ALL=C grep -q '[<>&]'
+	data "$T/report.html" >"$T/data"
+	absent "$T/data" -q '[<>&]'
 	data "$T/report.html" | jq -r '.tasks[0].comm' | grep -qF "$evil"
 	good_page "$T/report.html"
-	! grep -q 'data-evil' "$T/dom"
-	! grep -q '<img' "$T/dom"
+	absent "$T/dom" data-evil
+	absent "$T/dom" '<img'
 	grep -qF '&lt;script&gt;alert(1)' "$T/dom"
 	grep -qF '/srv/\xe4\u202etxt' "$T/dom"
 }
@@ -92,7 +105,8 @@ data()
 		.needs += [{"kind": "</script>"}, 7] | .created = 5' "$IMG/manifest.json" >"$T/m"
 	mv "$T/m" "$IMG/manifest.json"
 	"$CRIT" report "$IMG" -o "$T/report.html"
-	! data "$T/report.html" | LC_ALL=C grep -q '[<>&]'
+	data "$T/report.html" >"$T/data"
+	absent "$T/data" -q '[<>&]'
 	good_page "$T/report.html"
 	echo '[' >"$IMG/manifest.json"
 	"$CRIT" report "$IMG" -o "$T/report.html"
