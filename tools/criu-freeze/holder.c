@@ -206,7 +206,8 @@ static void serve(struct holder *h, unsigned c)
 	ssize_t n = recvmsg(h->client[c].fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	int fd = -1;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	/* It is still there the next time. */
+	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM || errno == ENOBUFS))
 		return;
 	if (n <= 0) {
 		drop_client(h, c);

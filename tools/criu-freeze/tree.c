@@ -145,7 +145,7 @@ static int refuse_traced(struct holder *h, const struct hthread *t, struct cr_er
 
 	if (proc < 0 || proc_status_read(proc, "status", text, sizeof(text), &st))
 		return -ESRCH;
-	if (!st.tracer)
+	if (!st.tracer || st.tracer == getpid())
 		return refuse(h, t, e, CR_E_SEIZE_DENIED, EPERM, "cannot stop it");
 	if (tree_find(h, st.tracer)) {
 		cr_err_set(e, CR_E_TRACER_INSIDE, 0, tree_name(h, t, name),

@@ -51,12 +51,13 @@ static void send_answer(int fd, int err, const char *text, const void *out, size
 	struct hold_ans ans = { .err = err, .len = err ? 0 : (uint32_t)len };
 	struct iovec iov[2] = { { &ans, sizeof(ans) }, { (void *)out, len } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = err || !len ? 1 : 2 };
+	int tries = 3;
 
 	if (err)
 		snprintf(ans.text, sizeof(ans.text), "%s", text ? text : strerror(err));
 	/* A client that does not read its answers loses them; the holder does not wait for it. */
 	while (sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		if (errno == EINTR)
+		if (errno == EINTR || (errno != EAGAIN && errno != EPIPE && --tries))
 			continue;
 		if (errno != EAGAIN) /* it would wait for an answer that never comes: its connection ends instead */
 			shutdown(fd, SHUT_RDWR);

@@ -11,9 +11,20 @@
 
 #include "bare/uapi.h"
 
+enum { TRIES = 3 };
+
+/*
+ * A thread whose registers are not put back is lost, so nothing is given up for one failure: only ESRCH is final (it died).
+ * The kernel refuses none of these for a moment; the sweep of failing system calls does.
+ */
 static int op(int request, pid_t tid, uintptr_t addr, uintptr_t data)
 {
-	return ptrace(request, tid, (void *)addr, (void *)data) < 0 ? -errno : 0;
+	int tries = TRIES;
+
+	while (ptrace(request, tid, (void *)addr, (void *)data) < 0)
+		if (errno == ESRCH || !--tries)
+			return -errno;
+	return 0;
 }
 
 int trace_seize(pid_t tid, unsigned options)
