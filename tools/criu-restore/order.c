@@ -85,7 +85,7 @@ int order_check(struct restore *x, struct cr_err *e)
 			continue;
 		plan_who(t, who, sizeof(who));
 		rst_area(&x->rst, "memory", t->mm->n_vmas);
-		err = rst_found(&x->rst, mm_check(t->mm, &x->vdso, x->opts.allow_uprobes, who, e), e);
+		err = rst_found(&x->rst, mm_check(&x->rst, t->mm, &x->vdso, who, e), e);
 		rst_area(&x->rst, "limits", 1);
 		if (!err && !only_plan)
 			err = rst_found(&x->rst, task_check(&x->rst, &x->own, t->core->tc, who, e), e);

@@ -46,9 +46,8 @@ int mm_segs_add(struct rst *r, const struct MmEntry *mm, struct mm_segs *s, stru
 /* Make and fill all. @ret_pages: pages written */
 int mm_segs_make(struct rst *r, struct mm_segs *s, uint64_t *ret_pages, struct cr_err *e);
 
-/* Can it be restored here? Pure but for e. @who: "task 12 (bash)" */
-int mm_check(const struct MmEntry *mm, const struct mm_vdso *own, bool allow_uprobes, const char *who,
-	     struct cr_err *e);
+/* Can it be restored here? @who: "task 12 (bash)" */
+int mm_check(struct rst *r, const struct MmEntry *mm, const struct mm_vdso *own, const char *who, struct cr_err *e);
 /*
  * --check-only: the files that are mapped, as id << 32 | open flags.
  * @v: room for as many as there are mappings

@@ -27,6 +27,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "kind/mm/mm.h"
+#include "kind/restore-check.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
@@ -96,13 +97,13 @@ static void dumped_vdso(const MmEntry *mm, uint64_t *start, uint64_t *vdso, uint
 	}
 }
 
-int mm_check(const MmEntry *mm, const struct mm_vdso *own, bool allow_uprobes, const char *who, struct cr_err *e)
+int mm_check(struct rst *r, const MmEntry *mm, const struct mm_vdso *own, const char *who, struct cr_err *e)
 {
 	uint64_t last = 0, start, vdso, end, own_code = 0;
 	int err;
 
 	for (size_t i = 0; i < mm->n_vmas; i++) {
-		err = check_vma(mm->vmas[i], last, allow_uprobes, who, e);
+		err = rst_found(r, check_vma(mm->vmas[i], last, r->opts->allow_uprobes, who, e), e);
 		if (err)
 			return err;
 		if (!(mm->vmas[i]->status & MM_GUARD))
