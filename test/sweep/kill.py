@@ -28,7 +28,7 @@ BIN, VICTIM_DIR, KILLAT = BUILD + '/bin/', BUILD + '/test/victim/', BUILD + '/te
 NR = {n: i for n, i in (line.split() for line in '''write 1|munmap 11|clone 56|execve 59|wait4 61|kill 62|fsync 74|rename 82|
     connect 42|sendto 44|recvfrom 45|sendmsg 46|recvmsg 47|ptrace 101|pwrite64 18|openat 257|mkdirat 258|unlinkat 263|renameat 264|
     readv 310|writev 311|exit 231|futex 202|prctl 157|clone3 435|poll 7|
-    linkat 265|mknod 133|unlink 87'''.replace('\n', '').split('|'))}
+    linkat 265|mknodat 259|unlink 87'''.replace('\n', '').split('|'))}
 SEIZE, INTERRUPT, GETREGS, SETREGS, SETMASK = '0x4206', '0x4207', '0x4204', '0x4205', '0x420b'
 CONT, SYSCALL, DETACH, OPTIONS = '0x7', '0x18', '0x11', '0x4200'
 
@@ -109,7 +109,7 @@ STEPS = [
     ('restore', 'criu-restore', 'sets registers', 'ptrace', SETREGS, 'any'),
     ('restore', 'criu-restore', 'sets a signal mask', 'ptrace', SETMASK, 'any'),
     ('restore', 'criu-restore', 'makes a deleted file', 'linkat', '', 'any'),
-    ('restore', 'criu-restore', 'makes a deleted FIFO', 'mknod', '', 'any'),
+    ('restore', 'criu-restore', 'makes a deleted FIFO', 'mknodat', '', 'any'),
     ('restore', 'criu-restore', 'removes a name', 'unlink', '', 'any'),
     ('restore', 'criu-restore', 'makes the guard hold all', 'futex', '1', 'last'),
     ('restore', 'criu-restore', 'makes tasks outlive it', 'ptrace', OPTIONS, 'any'),
@@ -152,6 +152,14 @@ STEPS = [
     ('restore', 'group', 'at any time', None, '', ''),
     ('restore', 'task', 'at any time', None, '', ''),
 ]
+
+# Steps that only these victims have.
+ONLY = {'makes a deleted file': ('ghost files',), 'makes a deleted FIFO': ('deleted FIFO',), 'removes a name': ('ghost files', 'deleted FIFO')}
+
+
+def able(v, step):
+    return step[0] in v.operations and v.name in ONLY.get(step[2], (v.name,))
+
 
 Victim = collections.namedtuple('Victim', 'name argv quiet operations seccomp forks ready finish')
 
@@ -575,10 +583,8 @@ class Scene:
         return out + (['--exit'] if self.rnd.random() < 0.5 else [])
 
     def kill(self, step):
-        """Return: outcome, or None when the step did not come."""
+        """Return: outcome; '' when the step did not come this time, None when this victim does not have it."""
         op = step[0]
-        if op not in self.v.operations:
-            return None
         options = self.options(step)
         if options is None:
             return None
@@ -597,7 +603,7 @@ class Scene:
         outcome = self.after(op, (killed + ' ' + step[1]) if killed else None)
         if self.verbose:
             print('   ', step[:3], self.last, killed or said, outcome, flush=True)
-        return outcome if killed else None
+        return outcome if killed else ''
 
     def settle_restore(self):
         unless(25, lambda: 'tools go on: %s' % self.ours(), lambda: not [
@@ -618,17 +624,15 @@ def plan(args, rnd):
     jobs = {v: [] for v in victims}
     for i in range(args.n):
         step, turn = steps[i % len(steps)], i // len(steps)
-        able = [v for v in victims if step[0] in v.operations]
-        if not able:
-            continue
-        jobs[able[(i * 7 + turn * 4) % len(able)]].append(step)
+        can = [v for v in victims if able(v, step)]
+        if can:
+            jobs[can[(i * 7 + turn * 4) % len(can)]].append(step)
     return jobs
 
 
 def more_steps(rnd, v, done, steps):
     """Steps that the victim can do and that were done least, for those that did not come."""
-    able = [s for s in steps if s[0] in v.operations]
-    return min(able, key=lambda s: (done[s], rnd.random()))
+    return min((s for s in steps if able(v, s)), key=lambda s: (done[s], rnd.random()))
 
 
 class Score:
@@ -721,9 +725,9 @@ def one_victim(args, rnd, v, todo, steps, score):
                 score.done[step] += 1
                 score.by_victim[v.name] += 1
                 score.outcomes[outcome] += 1
-            elif missed < len(todo) + 20:
+            elif missed < 2 * len(todo) + 20:
                 missed += 1
-                queue.append(more_steps(rnd, v, score.done, steps))
+                queue.append(step if outcome == '' else more_steps(rnd, v, score.done, steps))
         except (Harm, subprocess.TimeoutExpired) as e:
             text = '%s: %s: %s [%s]' % (v.name, ' '.join(map(str, step[:3])) if step else '-', e, getattr(scene, 'last', ''))
             print('  ' + text, flush=True)

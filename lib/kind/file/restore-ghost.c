@@ -239,14 +239,13 @@ static int reopen_by_name(int fd, const struct ghost_name *n, bool *ret_left, st
 /* File systems without O_TMPFILE: a name of our own for the moment. */
 static int named_temp(const struct ghost_name *n, mode_t mode, struct cr_err *e)
 {
-	struct stat st;
-	int fd;
+	int fd, ret = files_journal_add_temp(n->temp, e);
 
+	if (ret < 0)
+		return ret;
 	fd = open(n->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode & 0700);
 	if (fd < 0)
 		return no_ghost(n, errno, e);
-	if (fstat(fd, &st) == 0)
-		files_journal_add(n->temp, st.st_dev, st.st_ino, false, NULL);
 	if (unlink(n->temp) < 0) {
 		int err = errno;
 
@@ -307,22 +306,19 @@ static int remove_node(const GhostFileEntry *g, const char *path)
 /* Directories, FIFOs, devices, links: they cannot be made without a name. */
 static int make_named(const GhostFileEntry *g, const struct ghost_name *n, struct cr_err *e)
 {
-	const char *path = n->path;
+	const char *path = n->temp;
 	struct stat st;
 	int fd, ret;
 
-	ret = files_journal_add(path, 0, 0, S_ISDIR(g->mode), e);
+	/* By a name of our own first: what stands at the old one is not ours to remove before its inode number is known. */
+	ret = files_journal_add_temp(path, e);
 	if (ret < 0)
 		return ret;
-	if (make_node(g, n, path) < 0) {
-		if (errno != EEXIST)
-			return no_ghost(n, errno, e);
-		path = n->temp;
-		if (make_node(g, n, path) < 0)
-			return no_ghost(n, errno, e);
-	}
-	if (lstat(path, &st) == 0)
-		files_journal_add(path, st.st_dev, st.st_ino, S_ISDIR(g->mode), NULL);
+	if (make_node(g, n, path) < 0)
+		return no_ghost(n, errno, e);
+	if (lstat(path, &st) == 0 && !files_journal_add(n->path, st.st_dev, st.st_ino, S_ISDIR(g->mode), e) &&
+	    renameat2(AT_FDCWD, path, AT_FDCWD, n->path, RENAME_NOREPLACE) == 0)
+		path = n->path;
 	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	ret = fd < 0 ? -errno : set_ids(fd, g);
 	if (!ret && !S_ISLNK(g->mode) && chmod(path, g->mode & 07777) < 0)

@@ -2,10 +2,10 @@
 /*
  * The journal of names that a restore makes for a moment: one line a name, in the work directory (where the tool runs),
  * written before the name is made. A restore that was killed leaves the journal, and the next one (or --undo) removes
- * what it names. A name is removed only if it still is the object that was made: same device and inode number, or,
- * where the inode number could not be known before, a directory that is empty.
+ * what it names. A name is removed only if it still is the object that was made: same device and inode number, or it
+ * is a random name of our own (type t), which objects get whose inode number is not known before they are made.
  *
- * "DEV INO TYPE PATH\n" with TYPE f or d; PATH ends at the NUL before the newline, for names with newlines.
+ * "DEV INO TYPE PATH\n" with TYPE f, d or t; PATH ends at the NUL before the newline, for names with newlines.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,13 +21,13 @@
 
 #define JOURNAL ".criu-restore.names"
 
-int files_journal_add(const char *path, uint64_t dev, uint64_t ino, bool dir, struct cr_err *e)
+static int add(const char *path, uint64_t dev, uint64_t ino, char type, struct cr_err *e)
 {
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *line = NULL;
 	int len, err;
 
-	len = asprintf(&line, "%" PRIx64 " %" PRIu64 " %c %s%c\n", dev, ino, dir ? 'd' : 'f', path, 0);
+	len = asprintf(&line, "%" PRIx64 " %" PRIu64 " %c %s%c\n", dev, ino, type, path, 0);
 	if (len < 0) {
 		line = NULL;
 		return cr_err_nomem(e);
@@ -41,6 +41,16 @@ int files_journal_add(const char *path, uint64_t dev, uint64_t ino, bool dir, st
 	return err;
 }
 
+int files_journal_add(const char *path, uint64_t dev, uint64_t ino, bool dir, struct cr_err *e)
+{
+	return add(path, dev, ino, dir ? 'd' : 'f', e);
+}
+
+int files_journal_add_temp(const char *path, struct cr_err *e)
+{
+	return add(path, 0, 0, 't', e);
+}
+
 void files_journal_done(void)
 {
 	unlink(JOURNAL);
@@ -50,7 +60,11 @@ static int undo_one(uint64_t dev, uint64_t ino, char type, const char *path)
 {
 	struct stat st;
 
-	if (lstat(path, &st) < 0 || st.st_dev != dev || (ino && st.st_ino != ino))
+	if (lstat(path, &st) < 0)
+		return 0;
+	if (type == 't')
+		return (S_ISDIR(st.st_mode) ? rmdir(path) : unlink(path)) == 0;
+	if (st.st_dev != dev || (ino && st.st_ino != ino))
 		return 0;
 	if (type == 'd')
 		return rmdir(path) == 0;
