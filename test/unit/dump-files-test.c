@@ -109,6 +109,10 @@ static int dump_child(struct run *r)
 
 	snprintf(path, sizeof(path), "%s/img", dir);
 	mkdir(path, 0700);
+	/* criu-freeze makes it. */
+	snprintf(path, sizeof(path), "%s/img/.stage", dir);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/img", dir);
 	r->thread.tid = r->child;
 	r->task = (struct dump_task){
 		.pid = r->child, .threads = &r->thread, .nr_threads = 1, .files_id = 1, .ns_id = { [DNS_NET] = 2 }
