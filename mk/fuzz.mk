@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # make fuzz, make fuzz-run [T=image] [SECONDS=1200], make fuzz-merge [T=image]: libFuzzer on the parsers (doc/fuzzing.md); needs
 # clang. The corpora are run by `make test`, too, by any compiler: test/fuzz/replay.c.
+# make test-mutate [N=200]: damaged image directories, tools with sanitizers.
+DEPS_FUZZ := clang libclang-rt-14-dev
 FUZZ := image manifest options json proc netlink holder plan
 SECONDS ?= 1200
 T ?=
@@ -37,6 +39,15 @@ $O/fuzz/$1: $O/test/fuzz/$1.o $(FUZZ_MAIN) $(FUZZ_$1_TOOLS:%=$O/fuzz/tool-%.o) \
 endef
 comma := ,
 $(foreach f,$(FUZZ),$(eval $(call fuzz_program,$f)))
+
+# With sanitizers: the programs that test/stage/hostile.bats runs.
+test-programs: san-programs
+.PHONY: san-programs test-mutate
+san-programs:
+	@+$(MAKE) --no-print-directory O=$O/san SAN=1 CFLAGS='-O1 -g' $O/san/bin/crit $O/san/bin/criu-restore fuzz-programs
+test-mutate: deps-test
+	@$(MAKE) --no-print-directory test-programs
+	@BUILD=$(abspath $O) MUTATE=$N $O/test/victim/reaper bats -f damaged test/stage/hostile.bats
 
 .PHONY: fuzz fuzz-run fuzz-merge fuzz-programs deps-fuzz
 fuzz-programs: $(FUZZ:%=$O/fuzz/%)
