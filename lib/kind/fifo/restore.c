@@ -6,6 +6,7 @@
  * all descriptions of one inode (pipe_id) are a group, made by one task. A description for both ways is opened first:
  * with it no other open blocks, and by it the data is written back; it is closed at the end.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,7 +67,9 @@ static int open_fifo(struct rst *r, const struct FileEntry *fe, struct cr_err *e
 	both = files_open_path(r, reg_of(r, fe), O_RDWR | O_NONBLOCK, e);
 	if (both < 0)
 		return both;
-	if (fstat(both, &st) < 0 || !S_ISFIFO(st.st_mode))
+	if (fstat(both, &st) < 0)
+		return cr_err_set(e, CR_E_SYSTEM, errno, reg_of(r, fe)->name, "cannot be looked at");
+	if (!S_ISFIFO(st.st_mode))
 		return files_refuse(r, fe, CR_E_FILE_CHANGED, e, "%s is no FIFO any more", reg_of(r, fe)->name);
 	ret = files_lift(r, &both, e);
 	if (!ret)

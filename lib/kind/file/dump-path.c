@@ -102,8 +102,13 @@ static int check_name(struct dump *d, const struct fd_look *l, struct cr_err *e)
 	if (proc_of_task(d, l))
 		return dump_refuse(l, e, CR_E_PROC_FILE,
 				   "entries of /proc that belong to a task are not supported yet");
+	errno = 0;
 	if (l->ahead ? l->ahead->name_good : look_leads_to(name, &l->st))
 		return 0;
+	if (l->ahead && l->st.st_nlink > 0 && look_leads_to(name, &l->st)) /* the look ahead has no room for an error */
+		return 0;
+	if (errno && errno != ENOENT && errno != ENOTDIR && errno != EACCES && errno != ELOOP)
+		return dump_failed(l, errno, "lstat of its name", e);
 	if (l->st.st_nlink > 0) {
 		if (strstr(name, " (deleted)"))
 			return dump_refuse(l, e, CR_E_FILE_LINKED,

@@ -121,13 +121,22 @@ static socklen_t address(const UnixSkEntry *s, struct sockaddr_un *ret)
 	return offsetof(struct sockaddr_un, sun_path) + s->name.len;
 }
 
-/* Is a socket bound there that somebody has open? */
-static bool alive(const struct sockaddr_un *a, socklen_t len, int type)
+/* Is a socket bound there that somebody has open? Return: 1 yes, 0 no, -errno: it cannot be told. */
+static int alive(const struct sockaddr_un *a, socklen_t len, int type)
 {
 	_cleanup_close_ int fd =
 		socket(AF_UNIX, (type == SOCK_DGRAM ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	return fd >= 0 && (connect(fd, (const struct sockaddr *)a, len) == 0 || errno != ECONNREFUSED);
+	if (fd < 0)
+		return -errno;
+	while (connect(fd, (const struct sockaddr *)a, len))
+		if (errno == ECONNREFUSED)
+			return 0;
+		else if (errno == ENOMEM || errno == ENOBUFS)
+			return -errno;
+		else if (errno != EINTR)
+			return 1;
+	return 1;
 }
 
 static int taken(const UnixSkEntry *s, const char *why, struct cr_err *e)
@@ -146,13 +155,19 @@ static int look_at_path(const UnixSkEntry *s, const struct sockaddr_un *a, sockl
 {
 	char path[sizeof(a->sun_path) + 1] = "";
 	struct stat st;
+	int live;
 
 	memcpy(path, a->sun_path, s->name.len);
 	if (lstat(path, &st) < 0)
-		return 0;
+		return errno == ENOENT || errno == ENOTDIR
+			       ? 0
+			       : cr_err_set(e, CR_E_SYSTEM, errno, path, "cannot be looked at");
 	if (!S_ISSOCK(st.st_mode))
 		return taken(s, "another file has its name now", e);
-	if (!ours && alive(a, len, s->type))
+	live = ours ? 0 : alive(a, len, s->type);
+	if (live < 0)
+		return cr_err_set(e, CR_E_SYSTEM, -live, path, "cannot tell whether a process has this socket");
+	if (live)
 		return taken(s, "a process outside of the tree has bound it", e);
 	return 1;
 }
