@@ -191,6 +191,10 @@ class Harm(Exception):
     pass
 
 
+class Taken(Exception):
+    pass
+
+
 # ---- looking ----
 def slurp(path, mode='r'):
     try:
@@ -455,8 +459,16 @@ class Scene:
 
     def bring_back(self):
         self.gone()
-        if self.run(*self.criu('restore', '-d')):
-            raise Harm('the image cannot be restored: ' + self.errors('restore'))
+        for i in range(8):
+            if not self.run(*self.criu('restore', '-d')):
+                break
+            why = self.errors('restore')
+            # Somebody else on this machine has a pid of ours: no fault of the image.
+            if 'pid-taken' not in why:
+                raise Harm('the image cannot be restored: ' + why)
+            time.sleep(i)
+        else:
+            raise Taken(why)
         self.image = None
         self.runs()
         self.pids = tree(self.root)
@@ -728,6 +740,10 @@ def one_victim(args, rnd, v, todo, steps, score):
             elif missed < 2 * len(todo) + 20:
                 missed += 1
                 queue.append(step if outcome == '' else more_steps(rnd, v, score.done, steps))
+        except Taken as e:
+            print('  a new victim, since pids are taken: %s' % e, flush=True)
+            scene.end()
+            scene.root, scene.image, since = 0, None, 0
         except (Harm, subprocess.TimeoutExpired) as e:
             text = '%s: %s: %s [%s]' % (v.name, ' '.join(map(str, step[:3])) if step else '-', e, getattr(scene, 'last', ''))
             print('  ' + text, flush=True)
