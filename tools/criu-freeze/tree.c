@@ -232,6 +232,12 @@ struct dirent64 {
 	char name[];
 };
 
+/* A task that is missed would be missing in the images. Return: 0: it has just ended. */
+static int cannot_list(const char *path, int err, struct cr_err *e)
+{
+	return err == ENOENT || err == ESRCH ? 0 : cr_err_set(e, CR_E_SYSTEM, err, path, "cannot be read");
+}
+
 /* Seize threads that are not known yet. Return: how many, or -errno. */
 static int add_threads(struct holder *h, uint32_t proc, struct cr_err *e)
 {
@@ -244,7 +250,7 @@ static int add_threads(struct holder *h, uint32_t proc, struct cr_err *e)
 	snprintf(path, sizeof(path), "/proc/%d/task", h->proc[proc].pid);
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return cannot_list(path, errno, e);
 	while ((n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0) {
 		for (long at = 0; at < n;) {
 			const struct dirent64 *d = (const void *)(buf + at);
@@ -263,7 +269,7 @@ static int add_threads(struct holder *h, uint32_t proc, struct cr_err *e)
 			added++;
 		}
 	}
-	return added;
+	return n < 0 ? cannot_list(path, errno, e) : added;
 }
 
 /* Add children that are not known yet. Return: how many, or -errno. */
@@ -278,8 +284,8 @@ static int add_children_of(struct holder *h, uint32_t proc, pid_t tid, struct cr
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", h->proc[proc].pid, tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return 0; /* the thread is gone */
-	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+		return cannot_list(path, errno, e);
+	while ((n = read(fd, buf, sizeof(buf))) > 0 || (n < 0 && errno == EINTR)) {
 		for (ssize_t i = 0; i < n; i++) {
 			int err;
 
@@ -296,7 +302,7 @@ static int add_children_of(struct holder *h, uint32_t proc, pid_t tid, struct cr
 			pid = 0;
 		}
 	}
-	return added;
+	return n < 0 ? cannot_list(path, errno, e) : added;
 }
 
 static int add_children(struct holder *h, uint32_t proc, struct cr_err *e)
