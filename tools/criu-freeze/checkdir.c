@@ -111,8 +111,11 @@ static int lock_stage(int img, int *ret, struct cr_err *e)
 		if (err)
 			continue;
 		/* Who had it may have removed it meanwhile. */
-		if (fstat(fd, &have) || (fstatat(img, STAGE_DIR, &named, AT_SYMLINK_NOFOLLOW) && errno != ENOENT))
-			return cr_err_set(e, CR_E_SYSTEM, errno, STAGE_DIR, "cannot look at it");
+		if (fstat(fd, &have) || (fstatat(img, STAGE_DIR, &named, AT_SYMLINK_NOFOLLOW) && errno != ENOENT)) {
+			err = cr_err_set(e, CR_E_SYSTEM, errno, STAGE_DIR, "cannot look at it");
+			unlinkat(img, STAGE_DIR, AT_REMOVEDIR);
+			return err;
+		}
 		if (!have.st_nlink || have.st_ino != named.st_ino)
 			continue;
 		*ret = TAKE_FD(fd);
