@@ -16,7 +16,7 @@ tracked()
 # Every file says its licence in its first lines.
 spdx()
 {
-	tracked | grep -vx LICENSE | while read -r f; do
+	tracked | grep -vxE "LICENSE|test/fuzz/corpus/.*" | while read -r f; do
 		head -n 5 "$f" | grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' || echo "$f: no SPDX line"
 	done
 }
@@ -102,6 +102,16 @@ tidy()
 {
 	tracked 'lib/*.c' 'tools/*.c' | xargs -P "$jobs" -n 2 sh -c "clang-tidy --quiet \"\$@\" -- $FLAGS -w 2>/dev/null" sh |
 		grep -E '(warning|error):' | sed "s|^$PWD/||" | sort -u
+}
+
+# gcc's static analyzer. What it is wrong about stands in mk/analyzer.known, with the reason: "FILE FUNCTION WARNING: reason".
+analyzer()
+{
+	tracked 'lib/*.c' 'tools/*.c' | grep -v /blob/ | xargs -P "$jobs" -n 4 sh -c \
+		"for f; do $CC $FLAGS -O2 -w -fanalyzer -c -o /dev/null \"\$f\" 2>&1; done" sh |
+		awk '/: In function / { fn = $NF; gsub(/[^A-Za-z0-9_]/, "", fn) }
+		     /warning:.*Wanalyzer/ { f = $1; sub(/:.*/, "", f); w = $NF; gsub(/[][]/, "", w); sub(/^-W/, "", w); print f, fn, w }' |
+		sort -u | grep -vxF -f <(sed -n 's/: .*//p' mk/analyzer.known)
 }
 
 bad=0

@@ -26,12 +26,12 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
 /* A property that must hold whatever the input is. */
-#define FUZZ_ASSERT(ok)                                                                        \
-	do {                                                                                   \
-		if (!(ok)) {                                                                   \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #ok);       \
-			abort();                                                               \
-		}                                                                              \
+#define FUZZ_ASSERT(ok)                                                                  \
+	do {                                                                             \
+		if (!(ok)) {                                                             \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #ok); \
+			abort();                                                         \
+		}                                                                        \
 	} while (0)
 
 /* Input that is used up from the front; zeros at its end. */

@@ -163,9 +163,10 @@ static void make_tree(struct holder *h)
 	h->nr_procs = h->nr_order = PROCS;
 	h->nr_threads = h->nr_listed = THREADS;
 	for (uint32_t i = 0; i < THREADS; i++) {
-		h->thread[i] = (struct hthread){
-			.proc = i / 2, .next = i & 1 ? NO_INDEX : i + 1, .state = TH_HELD + i % 3, .r.tid = FIRST_TID + (int)i
-		};
+		h->thread[i] = (struct hthread){ .proc = i / 2,
+						 .next = i & 1 ? NO_INDEX : i + 1,
+						 .state = TH_HELD + i % 3,
+						 .r.tid = FIRST_TID + (int)i };
 		h->list[i] = i;
 		h->by_tid[FIRST_TID + i] = i + 1;
 	}

@@ -132,8 +132,9 @@ static void try_tree(const char *text)
 
 static void try_edit(const char *text)
 {
-	static const char core[] = "{\"mtype\": \"X86_64\", \"tc\": {\"comm\": \"a\", \"timers\": {\"posix\": [{}, {}]}},"
-				   " \"thread_core\": {\"creds\": {\"groups\": [1, 2], \"cap_inh\": [0]}}}";
+	static const char core[] =
+		"{\"mtype\": \"X86_64\", \"tc\": {\"comm\": \"a\", \"timers\": {\"posix\": [{}, {}]}},"
+		" \"thread_core\": {\"creds\": {\"groups\": [1, 2], \"cap_inh\": [0]}}}";
 	struct edit edit = { 0 };
 	struct arena a = { 0 };
 	struct cr_err e = { 0 };

@@ -106,8 +106,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const names[] = { MANIFEST_NAME, MANIFEST_NAME, MANIFEST_NAME, "extra.json",
-					     STAGE_THREADS, STAGE_SHMEM };
+	static const char *const names[] = { MANIFEST_NAME, MANIFEST_NAME, MANIFEST_NAME,
+					     "extra.json",  STAGE_THREADS, STAGE_SHMEM };
 	struct fuzz_in in = { data, size };
 	uint8_t which = fuzz_u8(&in) % 7;
 	int dir = fuzz_dir();

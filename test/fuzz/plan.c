@@ -186,8 +186,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static size_t mutate_record(uint8_t *data, size_t len, size_t max, uint8_t type, unsigned *seed)
 {
 	size_t head = type >= IMG_TYPES || img_table[type].head == IMG_HEAD_RAW ? 0
-		      : img_table[type].head == IMG_HEAD_INVENTORY		 ? 4
-										 : 8;
+		      : img_table[type].head == IMG_HEAD_INVENTORY		? 4
+										: 8;
 
 	if (len < head || fuzz_rand(seed) % 16 == 0)
 		head = 0;
