@@ -14,8 +14,8 @@ test-kill: deps-test
 	@$(MAKE) --no-print-directory test-programs
 	@BUILD=$(abspath $O) $O/test/victim/reaper test/sweep/kill.py -n $N -j $(JOBS) --seed $(SEED)
 
-# Results: $O/test/faults.MODE.LANE, one line a run; what could not be let fail and why: $O/test/faults.MODE.points.
+# In a pid namespace: no other process takes a pid that is to be restored. Results: $O/test/faults.MODE.LANE, one line a run; what could not be let fail and why: $O/test/faults.MODE.points.
 test-faults: deps-test
 	@$(MAKE) --no-print-directory test-programs
-	@$O/test/victim/reaper python3 test/sweep/faults.py --build $(abspath $O) --dir $(abspath $O)/test/faults.d --out $(abspath $O)/test/faults \
+	@unshare --pid --fork --mount-proc --kill-child $O/test/victim/reaper python3 test/sweep/faults.py --build $(abspath $O) --dir $(abspath $O)/test/faults.d --out $(abspath $O)/test/faults \
 		--seed $(SEED) $(if $(filter all,$N),--errors all --lanes 2,--points $N)

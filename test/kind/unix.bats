@@ -37,3 +37,20 @@ load ../lib
 	restore
 	victim_finish
 }
+
+@test "unix: a dump leaves the way queues are peeked at as it was (SO_PEEK_OFF)" {
+	start_program "$PYTHON" -c 'import os, socket, time
+a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+a.send(b"one")
+a.send(b"three")
+print("up", flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.01)
+off = b.getsockopt(socket.SOL_SOCKET, 42)
+print("result", off, b.recv(10, socket.MSG_PEEK), b.recv(10, socket.MSG_PEEK), flush=True)'
+	wait_for 5 has_line "$DIR/out.txt" up
+	dump -R
+	dump -R
+	: >"$DIR/go"
+	wait_for 5 has_line "$DIR/out.txt" "result -1 b'one' b'one'"
+}

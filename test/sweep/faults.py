@@ -250,7 +250,7 @@ class Lab:
 
 def has_message(lab, run, fault):
 	"""Return: (a line that tells of a failure, whether it names the cause)"""
-	lines = [x for x in lab.text(run).splitlines() if re.search(r'Error \(|\) \[[a-z-]+\]$', x)]
+	lines = [x for x in lab.text(run).splitlines() if re.search(r'Error \(|\) \[[a-z-]+\]$|Fatal glibc error', x)]
 	lines += [x for x in run.stderr.splitlines() if not x.startswith('inject:')]
 	if not lines:
 		return '', False

@@ -96,15 +96,21 @@ static int lock_stage(int img, int *ret, struct cr_err *e)
 	for (;;) {
 		_cleanup_close_ int fd = -1;
 		struct stat have, named;
+		bool made;
 
 		/* Made here once, so that a directory that cannot be written is found before anything stops. */
-		if (mkdirat(img, STAGE_DIR, 0700) && errno != EEXIST)
+		made = !mkdirat(img, STAGE_DIR, 0700);
+		if (!made && errno != EEXIST)
 			return cr_err_write(e, errno, "images directory", "cannot write it");
 		fd = openat(img, STAGE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0 && errno == ENOENT)
 			continue;
-		if (fd < 0)
-			return cr_err_write(e, errno, STAGE_DIR, "cannot open it");
+		if (fd < 0) {
+			err = cr_err_write(e, errno, STAGE_DIR, "cannot open it");
+			if (made)
+				unlinkat(img, STAGE_DIR, AT_REMOVEDIR);
+			return err;
+		}
 		err = lock(fd, &tries, e);
 		if (err < 0)
 			return err;
