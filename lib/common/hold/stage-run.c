@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hold/stage-run.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -20,7 +21,8 @@ pid_t hold_starter(const struct cr_opts *o)
 
 int stage_not_begun(const struct cr_opts *o, const struct cr_err *e)
 {
-	if (o->wait && e->code == CR_E_HOLDER_VOID)
+	/* That the holder has gone is told by who ended it; that it cannot be reached is not. */
+	if (o->wait && e->code == CR_E_HOLDER_VOID && (!e->err || e->err == EPIPE || e->err == ECONNRESET))
 		told_already(e);
 	else
 		log_failure(e);
