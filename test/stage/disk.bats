@@ -28,7 +28,7 @@ tmpfs()
 # A dump that fails and says why, and the tree runs as if nothing had been.
 full_dump()
 {
-	refused_dump dir-full "$@"
+	refused_dump dir-full
 	unharmed_end
 	[ ! -e "$IMG/.stage" ] && [ ! -e "$IMG/.holder" ]
 	# The directory itself says what became of the dump, unless there was not even room to begin.

@@ -25,7 +25,6 @@ struct call_row {
 	const char *why; /* NEVER */
 };
 
-
 /* clang-format off */
 static const struct call_row call_rows[] = {
 #define C(n, kind, object, count, ...) { SYS_##n, #n, kind, object, count, { __VA_ARGS__ }, NULL },
