@@ -34,7 +34,8 @@ CONT, SYSCALL, DETACH, OPTIONS = '0x7', '0x18', '0x11', '0x4200'
 
 # Operation, role, name of the step, system call, detail, which of them: first, last, any, or a number.
 # Operations: dump (criu dump, as it falls out with --leave-running or without), running, ending (dump with, without -R),
-# thaw (the stages by hand, then criu-freeze thaw), restore.
+# thaw (the stages by hand, then criu-freeze thaw), exec (criu-freeze exec), look (criu-collect --dry-run), try (criu dump
+# --check-only), try back (criu restore --check-only), restore.
 STEPS = [
     ('dump', 'criu', 'starts a stage', 'clone', '', 'any'),
     ('dump', 'criu', 'execs a stage', 'execve', BIN, 'any'),
@@ -97,6 +98,18 @@ STEPS = [
     ('thaw', 'criu-freeze-thaw', 'waits for the end', 'recvfrom', '', 1),
     ('thaw', 'criu-holder', 'takes its memory out', 'ptrace', SYSCALL, 'last'),
     ('thaw', 'criu-holder', 'detaches', 'ptrace', DETACH, 'any'),
+    ('exec', 'criu-freeze-exec', 'seizes', 'ptrace', SEIZE, 'any'),
+    ('exec', 'criu-freeze-exec', 'sets registers', 'ptrace', SETREGS, 'any'),
+    ('exec', 'criu-freeze-exec', 'sets a signal mask', 'ptrace', SETMASK, 'any'),
+    ('exec', 'criu-freeze-exec', 'makes a single call', 'ptrace', SYSCALL, 'any'),
+    ('exec', 'criu-freeze-exec', 'detaches', 'ptrace', DETACH, 'any'),
+    ('exec', 'criu-freeze-exec', 'at any time', None, '', ''),
+    ('look', 'criu-collect', 'at any time', None, '', ''),
+    ('try', 'criu', 'at any time', None, '', ''),
+    ('try', 'criu-holder', 'at any time', None, '', ''),
+    ('try', 'criu-parasite', 'at any time', None, '', ''),
+    ('try', 'group', 'at any time', None, '', ''),
+    ('try back', 'criu-restore', 'at any time', None, '', ''),
     ('restore', 'criu-restore', 'reads images', 'openat', 'core-', 'any'),
     ('restore', 'criu-restore', 'looks for a journal', 'openat', '.criu-restore.names', 1),
     ('restore', 'criu-restore', 'makes the root task', 'clone3', '', 'last'),
@@ -153,6 +166,8 @@ STEPS = [
     ('restore', 'task', 'at any time', None, '', ''),
 ]
 
+# Operations that begin with an image and no tree.
+BACK = ('restore', 'try back')
 # Steps that only these victims have.
 ONLY = {'makes a deleted file': ('ghost files',), 'makes a deleted FIFO': ('deleted FIFO',), 'removes a name': ('ghost files', 'deleted FIFO')}
 
@@ -164,15 +179,15 @@ def able(v, step):
 Victim = collections.namedtuple('Victim', 'name argv quiet operations seccomp forks ready finish')
 
 
-def victim(name, argv, quiet=True, operations='dump running ending thaw restore', seccomp=False, forks=False, ready=20, finish=30):
+def victim(name, argv, quiet=True, operations='dump running ending thaw exec look try restore', seccomp=False, forks=False, ready=20, finish=30):
     """quiet: its mappings and descriptors do not change by themselves; forks: its tree does."""
-    return Victim(name, tuple(argv), quiet, tuple(operations.split()), seccomp, forks, ready, finish)
+    return Victim(name, tuple(argv), quiet, tuple(operations.split()) + (('try back',) if 'restore' in operations else ()), seccomp, forks, ready, finish)
 
 
 VICTIMS = [
     victim('threads, AVX', [VICTIM_DIR + 'threads']),
     victim('blocking calls', [VICTIM_DIR + 'blocking']),
-    victim('blocking in locks', [VICTIM_DIR + 'blocking', 'lock'], operations='thaw'),
+    victim('blocking in locks', [VICTIM_DIR + 'blocking', 'lock'], operations='thaw exec look'),
     victim('checks every call', [VICTIM_DIR + 'verify'], quiet=False, forks=True),
     victim('sqlite', ['/usr/bin/python3', TOP + '/test/sweep/sqlite.py'], quiet=False),
     victim('Go', [BUILD + '/test/real/goroutines'], quiet=False, ready=60, finish=90),
@@ -185,6 +200,9 @@ VICTIMS = [
     victim('deleted FIFO', [VICTIM_DIR + 'deleted', 'fifo']),
     victim('pipes', [VICTIM_DIR + 'pipe']),
 ]
+
+
+OUR_SIZE = 4096 + 16 * 32768 + 4 * 524288
 
 
 class Harm(Exception):
@@ -229,13 +247,12 @@ def alive(pid):
 
 
 def our_area(pid, lo, hi):
-    """Is it the holder's memory: its page of code is at the start? (Beginning of the vector of lib/common/trace.)"""
-    if hi - lo < 0x1000:
-        return False
+    """Is it the holder's memory: its page of code (lib/common/trace) is at the start, or not yet written?"""
     try:
         with open('/proc/%d/mem' % pid, 'rb', 0) as f:
             f.seek(lo)
-            return f.read(4) == b'\x4c\x39\xe3\x73'  # cmp %r12, %rbx; jae
+            head = f.read(4)
+            return head == b'\x4c\x39\xe3\x73' or (head == bytes(4) and hi - lo == OUR_SIZE)  # cmp %r12, %rbx; jae
     except OSError:
         return False
 
@@ -409,6 +426,14 @@ class Scene:
             return self.by_hand()
         if op == 'restore':
             return self.criu('restore', '-d')
+        if op == 'try back':
+            return self.criu('restore', '--check-only')
+        if op == 'try':
+            return self.criu('dump', '-t', str(self.root), '--check-only')
+        if op == 'exec':
+            return [BIN + 'criu-freeze', 'exec', '-t', str(self.root), '-D', self.img, '-W', self.work, 'getppid']
+        if op == 'look':
+            return [BIN + 'criu-collect', '--dry-run', '-t', str(self.root), '-D', self.img, '-W', self.work]
         running = op == 'running' or (op == 'dump' and self.rnd.random() < 0.7)
         return self.criu('dump', '-t', str(self.root), *(['-R'] if running else []))
 
@@ -418,20 +443,20 @@ class Scene:
 
     def learn(self, op):
         """How often each step occurs, and how long it takes: from a run that nobody disturbs."""
-        key = 'restore' if op == 'restore' else 'ending' if op == 'ending' else 'thaw' if op == 'thaw' else 'running'
+        key = 'running' if op == 'dump' else op
         if key in self.counts:
             return self.counts[key], self.spans[key]
         record = self.top + '/record'
         self.need(op)
-        if key != 'restore':
+        if key not in BACK:
             self.fresh_dirs()
-        self.run(KILLAT, '--record', record, '--follow', '0' if key == 'restore' else '1', '--', *self.command(key))
+        self.run(KILLAT, '--record', record, '--follow', '0' if key in BACK else '1', '--', *self.command(key))
         counts = [tuple(line.split('\t')) for line in slurp(record).splitlines() if line.count('\t') == 2]
         self.settle()
         self.after(key, None)
         self.need(op)
         start = time.monotonic()
-        if key != 'restore':
+        if key not in BACK:
             self.fresh_dirs()
         self.run(*self.command(key))
         self.counts[key], self.spans[key] = counts, time.monotonic() - start
@@ -441,7 +466,7 @@ class Scene:
 
     def need(self, op):
         """Before an operation: a tree that runs, or an image and no tree."""
-        if op == 'restore':
+        if op in BACK:
             if self.image:
                 return
             self.fresh_dirs()
@@ -532,7 +557,7 @@ class Scene:
     def after(self, op, killed):
         """What became of it: 'runs', 'held', 'sealed', 'nothing', 'all'."""
         result = 'runs'
-        if op == 'restore':
+        if op in BACK:
             if not alive(self.root):
                 self.gone()
                 if (listing(self.dir), listing(self.img)) != self.image:
@@ -555,17 +580,27 @@ class Scene:
         if any(slurp('/proc/%d/comm' % p).strip() == 'criu-holder' for p in self.ours()) and alive(self.root) and self.thaw():
             result = 'held'
         unless(15, lambda: 'a holder is left', lambda: not self.ours())
-        if not alive(self.root):
-            if not self.sealed():
-                raise Harm('the tree is dead and the image is not sealed')
-            self.gone()
-            self.note_image()
-            self.bring_back()
-            return 'sealed'
-        self.runs()
-        self.works()
-        self.compare(bool(killed) and ('criu-holder' in killed and op == 'thaw' or 'all' in killed))
-        return result
+        unnoticed = bool(killed) and ('criu-holder' in killed and op == 'thaw' or op == 'exec' or 'all' in killed)
+        if alive(self.root) and self.unharmed(unnoticed):
+            return result
+        if not self.sealed():
+            raise Harm('the tree is dead and the image is not sealed')
+        self.gone()
+        self.note_image()
+        self.bring_back()
+        return 'sealed'
+
+    def unharmed(self, unnoticed):
+        """Return: False: it is dead. One that was killed takes a moment to die."""
+        try:
+            self.runs()
+            self.works()
+            self.compare(unnoticed)
+        except Harm:
+            if alive(self.root):
+                raise
+            return False
+        return True
 
     def thaw(self):
         """A holder that is still there keeps the tree by right only in a hold by hand."""
@@ -576,7 +611,7 @@ class Scene:
     def options(self, step):
         op, role, _, call, detail, which = step
         counts, span = self.learn(op)
-        out = ['--follow', '0' if op == 'restore' else '1']
+        out = ['--follow', '0' if op in BACK else '1']
         if role in ('group', 'all'):
             out += ['--scope', role]
             role = step[2].split(':')[0]
@@ -601,14 +636,14 @@ class Scene:
         if options is None:
             return None
         self.need(op)
-        if op != 'restore':
+        if op not in BACK:
             self.fresh_dirs()
         command = self.command(op)
         self.last = ' '.join(options) + ' -- ' + ' '.join(command[1:2] + command[6:])
         self.run(KILLAT, *options, '--', *command)
         said = slurp(self.top + '/tool.out').strip().splitlines()[-1:]
         killed = said[0] if said and said[0].startswith('killed') else ''
-        if op == 'restore':
+        if op in BACK:
             self.settle_restore()
         else:
             self.settle()
@@ -623,7 +658,7 @@ class Scene:
 
     def seccomp_exception(self, step, why):
         """A task under seccomp may be ended by its own filter when the holder dies in the middle of a call in it."""
-        return (self.v.seccomp and step[0] != 'restore' and ('criu-holder' in step[1] + step[2] or step[1] == 'all') and
+        return (self.v.seccomp and step[0] not in BACK and ('criu-holder' in step[1] + step[2] or step[1] == 'all') and
                 re.match('the tree is not as it was|the victim found: FAIL|the victim does not come', why))
 
 
@@ -717,7 +752,7 @@ def one_victim(args, rnd, v, todo, steps, score):
     os.chmod(top, 0o755)
     scene = Scene(v, top, rnd, args.v)
     # Restores last: they need no tree.
-    todo.sort(key=lambda s: s[0] == 'restore')
+    todo.sort(key=lambda s: s[0] in BACK)
     since, missed, step = 0, 0, None
     queue = collections.deque(todo)
     print('%-20s %4d kills' % (v.name, len(todo)), flush=True)
@@ -730,6 +765,8 @@ def one_victim(args, rnd, v, todo, steps, score):
                 scene.finish()
                 since = 0
                 continue
+            if args.json:
+                score.save(args.json)
             step = queue.popleft()
             outcome = scene.kill(step)
             since += 1
@@ -768,7 +805,7 @@ def in_parallel(args, argv):
     """Each process takes every -j-th victim."""
     score, start = Score(), time.monotonic()
     with tempfile.TemporaryDirectory() as d:
-        files = ['%s/%d' % (d, i) for i in range(args.jobs)]
+        files = ['%s.%d' % (args.json or d + '/score', i) for i in range(args.jobs)]
         procs = [subprocess.Popen([sys.executable, __file__, *argv, '-j', '1', '--part', '%d/%d' % (i, args.jobs), '--json', f])
                  for i, f in enumerate(files)]
         for p, f in zip(procs, files):
