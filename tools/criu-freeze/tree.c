@@ -13,8 +13,10 @@
  * the child runs and the parent follows, or the time runs out and the refusal names both.
  *
  * What dies or execs meanwhile: waitpid() tells; a leader that is a zombie stays in the tree as one. When a thread
- * execs, its siblings die and it takes over the leader's tid, so a leader that stood may be another one now: whenever a
- * thread vanishes, all standing ones of its process are asked again.
+ * execs, its siblings die and it takes over the leader's tid, so a leader that stood may be another one now, perhaps one
+ * that nobody has seized: whenever a thread vanishes, all standing ones of its process are asked again. The exec waits
+ * until we have reaped the siblings, so they are also asked when nothing else happens. Meanwhile the process looks like
+ * one whose leader has exited while threads live on; it is one only when all the other threads stand.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -113,6 +115,7 @@ static uint32_t new_thread(struct holder *h, uint32_t proc, pid_t tid)
 	return i;
 }
 
+/* What dies meanwhile cannot be interrupted: wait(2) will tell. */
 static int seize(struct holder *h, pid_t tid)
 {
 	int err = trace_seize(tid, h->suspend_seccomp ? TRACE_O_SUSPEND_SECCOMP : 0);
@@ -121,7 +124,9 @@ static int seize(struct holder *h, pid_t tid)
 		h->suspend_seccomp = false; /* the kernel or our rights do not have it */
 		err = 0;
 	}
-	return err ? err : trace_interrupt(tid);
+	if (!err)
+		trace_interrupt(tid);
+	return err;
 }
 
 /* " (bash)" of any process; "" when it cannot be told. */
@@ -157,7 +162,10 @@ static int refuse_traced(struct holder *h, const struct hthread *t, struct cr_er
 	return -EBUSY;
 }
 
-/* A seizure failed or the thread died: what is it now? Sets state. */
+/*
+ * A seizure failed or the thread died: what is it now? Sets state. Return: -EPERM: it lives, and is not ours; -EAGAIN: a
+ * leader that has exited, but threads live on, or an exec is not over.
+ */
 static int look_again(struct holder *h, struct hthread *t, struct cr_err *e)
 {
 	struct hproc *p = &h->proc[t->proc];
@@ -179,27 +187,37 @@ static int look_again(struct holder *h, struct hthread *t, struct cr_err *e)
 	if (p->state != 'Z')
 		return -EPERM;
 	if (n > 1)
-		return refuse(h, t, e, CR_E_THREAD_LEADER_DEAD, 0, "it has exited, but threads of it live on");
+		return -EAGAIN;
 	t->state = TH_ZOMBIE;
 	p->zombie = true;
 	h->died = true;
 	return 0;
 }
 
+/* Between a seizure that fails and the look why, another thread may take the id over: so several times. */
+static int seize_thread(struct holder *h, struct hthread *t, struct cr_err *e)
+{
+	int err;
+
+	for (int i = 0; i < 3; i++) {
+		err = seize(h, t->r.tid);
+		if (!err)
+			return 0;
+		if (err != -EPERM && err != -ESRCH)
+			return refuse(h, t, e, CR_E_SYSTEM, -err, "cannot stop it");
+		err = look_again(h, t, e);
+		if (err != -EPERM)
+			return err == -EAGAIN ? 0 : err;
+	}
+	err = refuse_traced(h, t, e);
+	return err == -ESRCH ? 0 : err; /* gone after all: the next round sees it */
+}
+
 static int add_thread(struct holder *h, uint32_t proc, pid_t tid, struct cr_err *e)
 {
 	uint32_t i = new_thread(h, proc, tid);
-	int err;
 
-	if (i == NO_INDEX)
-		return table_full(h, e);
-	err = seize(h, tid);
-	if (!err)
-		return 0;
-	if (err != -EPERM && err != -ESRCH)
-		return refuse(h, &h->thread[i], e, CR_E_SYSTEM, -err, "cannot stop it");
-	err = look_again(h, &h->thread[i], e);
-	return err == -EPERM ? refuse_traced(h, &h->thread[i], e) : err;
+	return i == NO_INDEX ? table_full(h, e) : seize_thread(h, &h->thread[i], e);
 }
 
 static int add_proc(struct holder *h, pid_t pid, uint32_t parent, struct cr_err *e)
@@ -321,18 +339,37 @@ static int add_children(struct holder *h, uint32_t proc, struct cr_err *e)
 
 /* ---- waiting ---- */
 
-/* Threads of the process vanished, perhaps by an exec: do the others still stand? */
-static void ask_standing(struct holder *h, struct hproc *p)
+/* Threads of the process vanished, perhaps by an exec: do the others still stand? Return: how many do. */
+static int ask_standing(struct holder *h, struct hproc *p)
 {
+	int n = 0;
+
 	for (uint32_t i = p->leader; i != NO_INDEX; i = h->thread[i].next) {
 		struct hthread *t = &h->thread[i];
 		struct user_regs_struct r;
 
-		if ((t->state == TH_HELD || t->state == TH_STOPPED) && trace_get_regs(t->r.tid, &r)) {
-			t->state = TH_PENDING;
-			trace_interrupt(t->r.tid);
+		if (t->state != TH_HELD && t->state != TH_STOPPED)
+			continue;
+		if (!trace_get_regs(t->r.tid, &r)) {
+			n++;
+			continue;
 		}
+		t->state = TH_PENDING;
+		trace_interrupt(t->r.tid);
 	}
+	return n;
+}
+
+/* wait(2) does not know it (any more), or reports its death. */
+static int lost_thread(struct holder *h, struct hthread *t, bool *changed, struct cr_err *e)
+{
+	int err = look_again(h, t, e);
+
+	ask_standing(h, &h->proc[t->proc]);
+	if (err == -EAGAIN)
+		return 0;
+	*changed = true;
+	return err == -EPERM ? seize_thread(h, t, e) : err;
 }
 
 /* One look at a thread that has not stopped yet. */
@@ -343,12 +380,9 @@ static int poll_thread(struct holder *h, struct hthread *t, bool *changed, struc
 
 	if (!err && ev.kind == TRACE_RUNNING)
 		return 0;
+	if (err == -ECHILD || (!err && ev.kind == TRACE_DEAD))
+		return lost_thread(h, t, changed, e);
 	*changed = true;
-	if (err == -ECHILD || (!err && ev.kind == TRACE_DEAD)) {
-		err = look_again(h, t, e);
-		ask_standing(h, &h->proc[t->proc]);
-		return err == -EPERM ? 0 : err;
-	}
 	if (err)
 		return refuse(h, t, e, CR_E_SYSTEM, -err, "cannot wait for it");
 	switch (ev.kind) {
@@ -401,6 +435,11 @@ static int step_proc(struct holder *h, uint32_t i, bool *changed, struct cr_err 
 	}
 	if (pending)
 		return 0;
+	/* A thread that we never saw may have made its exec: it has the leader's id then, and runs. */
+	if (ask_standing(h, p) != (int)live) {
+		*changed = true;
+		return 0;
+	}
 	n = h->a.alone ? 0 : add_children(h, i, e);
 	if (n < 0)
 		return n;
@@ -453,16 +492,27 @@ static int refuse_late(struct holder *h, uint32_t open, struct cr_err *e)
 		      p->state == 'D' ? "it does not stop: it waits in the kernel (state D)" : "it does not stop");
 }
 
-/* A leader that dies while threads live on is not reported by wait(2) before they end. */
-static int check_leaders(struct holder *h, struct cr_err *e)
+/*
+ * Nothing happens: who stood may have been killed by an exec that waits for us. A leader that dies while threads live on is
+ * not reported by wait(2) before they end; a thread that stands is on its way neither to its end nor to an exec's.
+ */
+static int check_waiting(struct holder *h, struct cr_err *e)
 {
 	for (uint32_t i = 0; i < h->nr_procs; i++) {
 		struct hproc *p = &h->proc[i];
+		int standing, n;
 
-		if (p->final || h->thread[p->leader].state != TH_PENDING || read_stat(p) < 2 || p->state != 'Z')
+		if (p->final)
 			continue;
-		return refuse(h, &h->thread[p->leader], e, CR_E_THREAD_LEADER_DEAD, 0,
-			      "it has exited, but threads of it live on");
+		standing = ask_standing(h, p);
+		if (h->thread[p->leader].state != TH_PENDING || read_stat(p) < 2 || p->state != 'Z')
+			continue;
+		n = add_threads(h, i, e);
+		if (n < 0)
+			return n;
+		if (!n && standing && standing == read_stat(p) - 1 && p->state == 'Z')
+			return refuse(h, &h->thread[p->leader], e, CR_E_THREAD_LEADER_DEAD, 0,
+				      "it has exited, but threads of it live on");
 	}
 	return 0;
 }
@@ -511,15 +561,16 @@ static int rounds(struct holder *h, struct cr_err *e)
 			continue;
 		}
 		first = open;
-		if (changed) {
-			idle = 0;
-			continue;
-		}
+		/* Also when something happens all the time: a fork bomb may be faster than we are. */
 		if (holder_now() > deadline)
 			return refuse_late(h, open, e);
 		if (holder_abandoned(h))
 			return cr_err_set(e, CR_E_HOLDER_VOID, 0, "tree", "whoever asked for it has ended");
-		if (++idle > SLOW_ROUNDS && (err = check_leaders(h, e)))
+		if (changed) {
+			idle = 0;
+			continue;
+		}
+		if (++idle > SLOW_ROUNDS && (err = check_waiting(h, e)))
 			return err;
 		wait_a_little();
 	}

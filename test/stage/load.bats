@@ -1,0 +1,119 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Load: many tasks and threads, trees that fight being stopped, many dumps at once, one tree again and again. The long forms
+# are `make test-soak` (test/sweep/soak); these are short ones of the same.
+load ../lib
+
+# `pgrep` counts: at least $2 of the name $1.
+at_least()
+{
+	[ "$(pgrep -cx "$1")" -ge "$2" ]
+}
+
+# No task of the tree may be left in a stop that was not its own, or traced.
+none_stopped()
+{
+	local pid
+	for pid in $(tree_of "$PID"); do
+		grep -qsE '^State:\s+[tT]|^TracerPid:\s*[1-9]' "/proc/$pid"/task/*/status || continue
+		return 1
+	done
+	[ -n "$pid" ]
+}
+
+runs_on()
+{
+	wait_for 10 none_stopped || fail "the tree is left stopped"
+}
+
+# Counter $1 of the file ticks of victim racer.
+ticks()
+{
+	od -A n -t d8 -j $(($1 * 8)) -N 8 "$DIR/ticks" | tr -d ' '
+}
+
+went_round()
+{
+	[ "$(ticks "$1")" -gt "$2" ]
+}
+
+# All eleven roles go on.
+all_roles_go_on()
+{
+	local i n
+
+	for ((i = 1; i <= 11; i++)); do
+		n=$(ticks "$i")
+		wait_for 20 went_round "$i" "$n" || fail "role $i stands still"
+	done
+	[ "$(ticks 0)" = 0 ] || fail "the victim found errors"
+}
+
+@test "a crowd: ${CROWD_TASKS:-100} tasks of 5 threads come back, with their ids and their contents" {
+	READY_SECONDS=60 start_victim crowd "${CROWD_TASKS:-100}" 5
+	tree_of "$PID" | sort -n | while read -r pid; do ls -d "/proc/$pid/task"/*; done >"$T/before"
+	[ "$(wc -l <"$T/before")" = $((${CROWD_TASKS:-100} * 5)) ]
+	ROUND_TRIPS=10 dump --timeout 120
+	restore
+	tree_of "$PID" | sort -n | while read -r pid; do ls -d "/proc/$pid/task"/*; done >"$T/after"
+	diff "$T/before" "$T/after"
+	runs_on
+	FINISH_SECONDS=60 victim_finish
+}
+
+@test "a fork bomb: dumped, or refused in time; it goes on" {
+	start_victim bomb "${BOMB_TASKS:-60}" 60
+	for _ in 1 2 3; do
+		"$CRIU" dump -R -t "$PID" -D "$IMG" -W "$WORK" -o dump.log --timeout 10 3>&- || grep -q '\[freeze-timeout\]' "$WORK/dump.log"
+		runs_on
+		rm -rf "$IMG"
+		mkdir "$IMG"
+	done
+	victim_finish
+}
+
+@test "a fork bomb that is faster than criu-freeze is let go when the time is over" {
+	start_victim bomb 300 60
+	wait_for 20 at_least bomb 100
+	SECONDS=0
+	"$CRIU" dump -R -t "$PID" -D "$IMG" -W "$WORK" -o dump.log --timeout 1 3>&- || grep -q '\[freeze-timeout\]' "$WORK/dump.log"
+	echo "# $SECONDS s"
+	runs_on
+	victim_finish
+}
+
+@test "tasks that exec, fork, end, change credentials, files and mappings while they are seized: dumped, unharmed" {
+	start_victim racer
+	for ((i = 0; i < ${RACES:-6}; i++)); do
+		ROUND_TRIPS=3 dump -R
+		runs_on
+		all_roles_go_on
+		rm -rf "$IMG"
+	done
+	victim_finish
+}
+
+@test "the same restored, from images taken at any moment" {
+	start_victim racer
+	for ((i = 0; i < ${RACE_RESTORES:-3}; i++)); do
+		ROUND_TRIPS=3 dump
+		restore
+		runs_on
+		all_roles_go_on
+		rm -rf "$IMG"
+	done
+	victim_finish
+}
+
+@test "a thread that execs while its process is seized" {
+	start_victim racer thread-exec
+	for ((i = 0; i < ${RACES:-6}; i++)); do
+		"$CRIU" dump -R -t "$PID" -D "$IMG" -W "$WORK" -o dump.log --timeout 10 3>&- || fail "dump $i"
+		runs_on
+		n=$(ticks 2)
+		wait_for 20 went_round 2 "$n"
+		rm -rf "$IMG"
+		mkdir "$IMG"
+	done
+	victim_finish
+}
