@@ -20,6 +20,7 @@ import ctypes
 import errno
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -421,6 +422,8 @@ def choose(points, opt):
 	if opt.points and len(out) > opt.points:
 		step = len(out) / opt.points
 		out = [out[int(i * step)] for i in range(opt.points)]
+	# A run that is broken off has seen something of everything.
+	random.Random(opt.seed).shuffle(out)
 	return out
 
 
