@@ -212,6 +212,7 @@ int dir_clean(int img, struct cr_err *e)
 	static const char *const first[] = { "inventory.img", MANIFEST_NAME };
 	_cleanup_close_ int fd = -1;
 	struct dirent *d;
+	int err = 0;
 	DIR *dir;
 
 	for (int i = 0; i < 2; i++)
@@ -223,11 +224,15 @@ int dir_clean(int img, struct cr_err *e)
 	if (!dir)
 		return cr_err_write(e, errno, "images directory", "cannot read it");
 	fd = -1;
-	while ((d = readdir(dir)))
-		if (is_leftover(d->d_name) && strcmp(d->d_name, "stats-restore"))
-			unlinkat(img, d->d_name, 0);
+	/* An old image that stayed would be sealed with the new ones. */
+	while (!err && (errno = 0, d = readdir(dir)))
+		if (is_leftover(d->d_name) && strcmp(d->d_name, "stats-restore") && unlinkat(img, d->d_name, 0) &&
+		    errno != ENOENT)
+			err = cr_err_write(e, errno, d->d_name, "an old image cannot be removed");
+	if (!err && errno)
+		err = cr_err_write(e, errno, "images directory", "cannot read it");
 	closedir(dir);
-	return 0;
+	return err;
 }
 
 void dir_remove_stage(int img)

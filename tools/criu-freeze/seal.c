@@ -155,9 +155,11 @@ static int seal_files(int img, bool sync, bool checksum_pages, json_t *files, st
 	if (ret > 0)
 		sync = false;
 	ret = ret < 0 ? cr_err_set(e, CR_E_SYSTEM, -ret, "images directory", "cannot make it durable") : 0;
-	while (!ret && (de = readdir(d)))
+	while (!ret && (errno = 0, de = readdir(d)))
 		if (is_listed(de->d_name))
 			ret = seal_file(img, de->d_name, sync, checksum_pages, files, e);
+	if (!ret && errno)
+		ret = cr_err_set(e, CR_E_SYSTEM, errno, "images directory", "cannot list it");
 	closedir(d);
 	return ret;
 }

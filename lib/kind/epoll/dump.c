@@ -66,7 +66,7 @@ static int find_copy(const struct fd_look *l, const struct fdinfo_epoll *t, uint
 		fd_close(fd);
 		return ret;
 	}
-	while (ret == -ENOENT && (de = readdir(dir))) {
+	while (ret == -ENOENT && (errno = 0, de = readdir(dir))) {
 		int n = *de->d_name == '.' ? -1 : atoi(de->d_name), same;
 
 		if (n < 0 || n == (int)t->fd || !same_inode(l, n, t, &socket))
@@ -75,6 +75,8 @@ static int find_copy(const struct fd_look *l, const struct fdinfo_epoll *t, uint
 		if (same)
 			ret = same < 0 ? same : n;
 	}
+	if (ret == -ENOENT && errno && !de)
+		ret = -errno;
 	closedir(dir);
 	return ret;
 }

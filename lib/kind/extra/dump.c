@@ -61,17 +61,26 @@ static long get_affinity(pid_t tid, uint8_t mask[MASK_BYTES])
 	return n < 0 ? -errno : n;
 }
 
-/* A number from a small file of /proc. Return: whether it was there. */
-static bool number(int dirfd, const char *path, int base, unsigned long *ret)
+/* A number from a small file of /proc. Return: 1; 0: the kernel has no such file; -errno. */
+static int number(int dirfd, const char *path, int base, unsigned long *ret)
 {
 	char buf[64], *end;
 	ssize_t n = read_buf_at(dirfd, path, buf, sizeof(buf));
 
-	if (n <= 0)
-		return false;
+	if (n == -ENOENT || n == -EINVAL)
+		return 0;
+	if (n < 0)
+		return (int)n;
 	errno = 0;
 	*ret = strtoul(buf, &end, base);
-	return end != buf && !errno;
+	return end == buf || errno ? -EIO : 1;
+}
+
+/* What cannot be asked for is not taken for the default. */
+static void unknown(struct extra_run *r, const struct dump_task *t, pid_t tid, const char *what, long err)
+{
+	stage_not_carried(r->d->facts, t->label, "the %s of thread %d cannot be read (%s), so it is lost", what, tid,
+			  strerror((int)-err));
 }
 
 /* One row that grows: `,"name":value` pairs behind the tid. */
@@ -105,14 +114,20 @@ static void put_mask(struct row *w, const uint8_t *mask, long len)
 	put(w, "\"");
 }
 
-static void thread_fields(struct extra_run *r, pid_t tid, struct row *w)
+static void thread_fields(struct extra_run *r, const struct dump_task *t, pid_t tid, struct row *w)
 {
 	uint8_t mask[MASK_BYTES];
 	long n = get_affinity(tid, mask);
 	long prio = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS_, tid);
+	long prio_err = prio < 0 ? -errno : 0;
 	unsigned long slack;
 	char path[32];
+	int have;
 
+	if (n < 0)
+		unknown(r, t, tid, "CPU affinity", n);
+	if (prio < 0)
+		unknown(r, t, tid, "I/O priority", prio_err);
 	if (n > 0 && (n != r->all_len || memcmp(mask, r->all, (size_t)n)))
 		put_mask(w, mask, n);
 	/* Class 0 is "none": the priority follows from the nice value. The kernel answers 4 in it for that (best effort
@@ -123,29 +138,37 @@ static void thread_fields(struct extra_run *r, pid_t tid, struct row *w)
 	if (!r->slack)
 		return;
 	snprintf(path, sizeof(path), "/proc/%d/timerslack_ns", tid);
-	if (number(AT_FDCWD, path, 10, &slack) && slack && slack != EXTRA_SLACK_NS)
+	have = number(AT_FDCWD, path, 10, &slack);
+	if (have < 0)
+		unknown(r, t, tid, "timer slack", have);
+	if (have > 0 && slack && slack != EXTRA_SLACK_NS)
 		put(w, ",\"timerslack\":%lu", slack);
 }
 
 /* "/autogroup-123 nice 5" */
-static void autogroup(const struct dump_task *t, struct row *w)
+static void autogroup(struct extra_run *r, const struct dump_task *t, struct row *w)
 {
 	char buf[128];
 	ssize_t n = read_buf_at(t->proc, "autogroup", buf, sizeof(buf));
 	const char *p = n > 0 ? strstr(buf, " nice ") : NULL;
 	int nice = p ? atoi(p + 6) : 0;
 
+	if (n < 0 && n != -ENOENT)
+		unknown(r, t, t->pid, "nice value of the autogroup", n);
 	if (nice)
 		put(w, ",\"autogroup\":%d", nice);
 }
 
-static void process_fields(const struct dump_task *t, const struct answers *a, struct row *w)
+static void process_fields(struct extra_run *r, const struct dump_task *t, const struct answers *a, struct row *w)
 {
 	unsigned long filter;
+	int have = number(t->proc, "coredump_filter", 16, &filter);
 
-	if (number(t->proc, "coredump_filter", 16, &filter) && filter != EXTRA_COREDUMP_FILTER)
+	if (have < 0)
+		unknown(r, t, t->pid, "coredump_filter", have);
+	if (have > 0 && filter != EXTRA_COREDUMP_FILTER)
 		put(w, ",\"coredump_filter\":%lu", filter);
-	autogroup(t, w);
+	autogroup(r, t, w);
 	if (a->mdwe.ret > 0)
 		put(w, ",\"mdwe\":%d", (int)a->mdwe.ret);
 	if (a->merge.ret > 0)
@@ -274,9 +297,9 @@ static int look_at(struct extra_run *r, const struct dump_task *t, struct cr_err
 		struct row w = { .len = 0 };
 
 		w.text[0] = 0;
-		thread_fields(r, t->threads[k].tid, &w);
+		thread_fields(r, t, t->threads[k].tid, &w);
 		if (!k)
-			process_fields(t, a, &w);
+			process_fields(r, t, a, &w);
 		if (w.len)
 			ret = put_row(r, t->threads[k].tid, &w, e);
 	}

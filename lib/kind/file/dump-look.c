@@ -309,7 +309,7 @@ int look_begin(const struct dump_task *t, struct look_table *ret)
 		fd_close(table.dir);
 		return err;
 	}
-	while (!err && (de = readdir(dir))) {
+	while (!err && (errno = 0, de = readdir(dir))) {
 		int n = fd_number(de->d_name);
 
 		if (n < 0)
@@ -327,6 +327,8 @@ int look_begin(const struct dump_task *t, struct look_table *ret)
 		}
 		table.fds[table.n++] = n;
 	}
+	if (!err)
+		err = -errno; /* of readdir(): a list that breaks off is no list */
 	closedir(dir);
 	if (err < 0)
 		look_end(&table);
