@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +94,7 @@ static void undo(const struct restore *x, const int *fds)
 
 static __attribute__((noreturn)) void watch(const struct restore *x)
 {
+	const struct sched_param first = { .sched_priority = 1 };
 	struct rlimit most;
 	int *fds = NULL;
 	char name[64];
@@ -101,6 +103,9 @@ static __attribute__((noreturn)) void watch(const struct restore *x)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	setsid();
+	/* The sooner it runs, the less those run that the kernel let go. Where it may not be, it is not. */
+	if (sched_setscheduler(0, SCHED_FIFO, &first))
+		setpriority(PRIO_PROCESS, 0, -20);
 	prctl(PR_SET_NAME, "criu-guard");
 	if (*cr_log_fd() > STDERR_FILENO && dup2(*cr_log_fd(), STDERR_FILENO) == STDERR_FILENO)
 		*cr_log_fd() = STDERR_FILENO;
