@@ -333,6 +333,10 @@ static int take_answers(struct mm_run *r, MmEntry *mm, struct cr_err *e)
 	const struct hold_call *c = r->asked[r->task - r->d->tasks].call;
 	int64_t bad = c[ASK_BRK].ret < 0 ? c[ASK_BRK].ret : c[ASK_DUMPABLE].ret;
 
+	/* EINVAL: a kernel without huge pages */
+	if (bad >= 0 && c[ASK_THP].ret < 0 && c[ASK_THP].ret != -EINVAL)
+		bad = c[ASK_THP].ret;
+
 	if (bad < 0)
 		return cr_err_set(e, CR_E_SYSTEM, (int)-bad, r->task->label, "it cannot tell its brk");
 	mm->mm_brk = (uint64_t)c[ASK_BRK].ret;
