@@ -108,10 +108,10 @@ tidy()
 analyzer()
 {
 	tracked 'lib/*.c' 'tools/*.c' | grep -v /blob/ | xargs -P "$jobs" -n 4 sh -c \
-		"for f; do $CC $FLAGS -O2 -w -fanalyzer -c -o /dev/null \"\$f\" 2>&1; done" sh |
+		"for f; do $CC $FLAGS -O2 -fanalyzer -c -o /dev/null \"\$f\" 2>&1; done" sh |
 		awk '/: In function / { fn = $NF; gsub(/[^A-Za-z0-9_]/, "", fn) }
 		     /warning:.*Wanalyzer/ { f = $1; sub(/:.*/, "", f); w = $NF; gsub(/[][]/, "", w); sub(/^-W/, "", w); print f, fn, w }' |
-		sort -u | grep -vxF -f <(sed -n 's/: .*//p' mk/analyzer.known)
+		sort -u | grep -vxF -f <(sed -n "s/: .*//p" mk/analyzer.known)
 }
 
 bad=0

@@ -4,7 +4,7 @@
 # ---- Debian packages by name ----
 DEPS_BUILD := gcc libc6-dev linux-libc-dev binutils make protobuf-c-compiler libprotobuf-c-dev libjansson-dev libyajl-dev libnl-3-dev zlib1g-dev
 DEPS_TEST := bats python3 python3-protobuf python3-jsonschema procps util-linux iproute2 redis-server redis-tools sqlite3 golang-go \
-	default-jdk-headless nodejs jq gdb bindfs chromium-headless-shell fonts-dejavu-core strace
+	default-jdk-headless nodejs jq gdb valgrind bindfs chromium-headless-shell fonts-dejavu-core strace
 DEPS_LINT := clang-format clang-tidy cppcheck shellcheck git
 
 # Asks for nothing when all is there, so that it may be a prerequisite. A fresh machine has no package lists yet.
@@ -32,6 +32,15 @@ VICTIMS := $(patsubst %.c,$O/%,$(wildcard test/victim/*.c))
 GO_VICTIMS := $(patsubst %.go,$O/%,$(wildcard test/real/*.go))
 JAVA_VICTIMS := $(patsubst %.java,$O/%.class,$(wildcard test/real/*.java))
 
+# The tools that valgrind runs, linked dynamically: it must see libc's malloc (test/stage/valgrind.bats).
+define dynamic_tool
+$O/dyn/$1: $(call objs,$(wildcard tools/$1/*.c)) $$($1_OBJS) $$(foreach l,$$($1_LIBS),$O/lib/lib$$l.a)
+	$$(call say,LD)mkdir -p $$(@D) && $(CC) $$(ALL_CFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
+		$$($1_LDLIBS) $$(subst -static-pie,-pie,$$(ALL_LDFLAGS))
+endef
+DYNAMIC := crit criu-restore
+$(foreach t,$(DYNAMIC),$(eval $(call dynamic_tool,$t)))
+
 define unit_test
 $O/test/unit/$1: test/unit/$1.c $(TEST_LIBS) $2
 	$$(call say,TEST)mkdir -p $$(@D) && $(CC) $$(ALL_CFLAGS) $$(CPPFLAGS) -I. -Itest/unit -MMD -MP -MT $$@ -o $$@ $$< \
@@ -50,7 +59,7 @@ $O/test/real/%: test/real/%.go
 $O/test/real/%.class: test/real/%.java
 	$(call say,JAVAC)mkdir -p $(@D) && javac -d $(@D) $<
 
-test-programs: all $(UNIT_TESTS) $(KERNEL_TESTS) $(VICTIMS) $(GO_VICTIMS) $(JAVA_VICTIMS)
+test-programs: all $(DYNAMIC:%=$O/dyn/%) $(UNIT_TESTS) $(KERNEL_TESTS) $(VICTIMS) $(GO_VICTIMS) $(JAVA_VICTIMS)
 
 # ---- running ----
 BATS_FILES := $(wildcard test/stage/*.bats test/kind/*.bats test/sweep/*.bats test/real/*.bats test/wrapper/*.bats)

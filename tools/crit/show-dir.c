@@ -95,11 +95,13 @@ static void print_made(const json_t *m, bool inventory)
 	const json_t *host = json_object_get(m, "host");
 	char created[128], node[128], kernel[128], arch[128], version[128], state[128];
 
+	/* Arguments are evaluated in any order: first what two of them use. */
+	member(m, "created", created);
 	if (m)
-		printf("Made       %.10s %.8s UTC on %s, Linux %s, %s, by criu-pipeline %s; %s\n",
-		       member(m, "created", created), strlen(created) > 11 ? created + 11 : "",
-		       member(host, "node", node), member(host, "kernel", kernel), member(host, "arch", arch),
-		       member(m, "version", version), member(m, "state", state));
+		printf("Made       %.10s %.8s UTC on %s, Linux %s, %s, by criu-pipeline %s; %s\n", created,
+		       strlen(created) > 11 ? created + 11 : "", member(host, "node", node),
+		       member(host, "kernel", kernel), member(host, "arch", arch), member(m, "version", version),
+		       member(m, "state", state));
 	if (!inventory)
 		printf("Made       no inventory.img: this is no finished checkpoint\n");
 }

@@ -116,8 +116,11 @@ int ns_add(struct ns *n, const char *const *more, struct cr_err *e)
 	if (!v)
 		return cr_err_nomem(e);
 	memcpy(v, n->argv, (size_t)n->words * sizeof(*v));
-	for (int i = 0; i < k; i++)
+	for (int i = 0; i < k; i++) {
 		v[n->words + i] = strdup(more[i]);
+		if (!v[n->words + i])
+			return cr_err_nomem(e);
+	}
 	memcpy(v + n->words + k, n->argv + n->words, (size_t)(n->argc - n->words) * sizeof(*v));
 	free(n->argv);
 	n->argv = v;

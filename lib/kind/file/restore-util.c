@@ -141,7 +141,8 @@ ssize_t files_pipe_data(struct rst *r, enum img_type type, struct files_blob **r
 	img_close(&rd);
 	if (ret < 0)
 		goto out;
-	qsort(v, n, sizeof(*v), by_key);
+	if (n)
+		qsort(v, n, sizeof(*v), by_key);
 	copy = arena_calloc(r->arena, n ? n : 1, sizeof(*copy));
 	if (!copy) {
 		ret = cr_err_nomem(e);

@@ -43,7 +43,7 @@ static const char *const limit_names[RST_RLIMITS] = {
 static int own_caps(struct rst_own *own, struct cr_err *e)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct d[2];
+	struct __user_cap_data_struct d[2] = {};
 	int have;
 
 	if (syscall(SYS_capget, &h, d))
