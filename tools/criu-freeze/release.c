@@ -20,7 +20,7 @@
 #include "restart.h"
 #include "trace/trace.h"
 
-enum { KILL_WAIT_MS = 10000, REAP_WAIT_US = 400, REAP_LOOK_US = 100, UNMAP_STEP = 64 };
+enum { KILL_TRIES = 3, KILL_WAIT_MS = 10000, REAP_WAIT_US = 400, REAP_LOOK_US = 100, UNMAP_STEP = 64 };
 
 static bool stands(const struct hthread *t)
 {
@@ -166,6 +166,13 @@ static int32_t reaper_of(pid_t pid)
 	return proc < 0 || proc_stat_read(proc, "stat", &st) ? 0 : st.ppid;
 }
 
+/* One that lived on beside its checkpoint would be there twice. */
+static void end_task(pid_t pid)
+{
+	for (int tries = KILL_TRIES; kill(pid, SIGKILL) && errno != ESRCH && tries; tries--)
+		;
+}
+
 void release_kill(struct holder *h, struct release *ret)
 {
 	uint64_t end;
@@ -174,7 +181,7 @@ void release_kill(struct holder *h, struct release *ret)
 		verb_unpark(h, c);
 	for (uint32_t i = 0; i < h->nr_order; i++)
 		if (!h->proc[h->order[i]].zombie)
-			kill(h->proc[h->order[i]].pid, SIGKILL);
+			end_task(h->proc[h->order[i]].pid);
 	h->end_ns = holder_now();
 	h->held = false;
 	reap_tracees();
