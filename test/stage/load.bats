@@ -4,6 +4,17 @@
 # are `make test-soak` (test/sweep/soak); these are short ones of the same.
 load ../lib
 
+# A file system whose server is stopped must not be looked at: end the server first.
+teardown()
+{
+	local at
+	for at in $(cut -d' ' -f2 /proc/self/mounts | grep "^$T/"); do
+		[ -z "$PID" ] || kill -KILL "$PID" 2>/dev/null || :
+		umount -l "$at"
+	done
+	common_teardown
+}
+
 # `pgrep` counts: at least $2 of the name $1.
 at_least()
 {
@@ -116,4 +127,83 @@ all_roles_go_on()
 		mkdir "$IMG"
 	done
 	victim_finish
+}
+
+# dump or restore, all at once: all_at_once N VERB OPTION...
+all_at_once()
+{
+	local i pid=() n=$1
+	shift
+
+	for ((i = 0; i < n; i++)); do
+		"$CRIU" "$@" -D "$T/img$i" -o "$1.log" --no-sync -t "${pids[i]}" 3>&- &
+		pid+=($!)
+	done
+	for ((i = 0; i < n; i++)); do
+		wait "${pid[i]}" || { grep -a Error "$T/img$i/$1.log"; fail "$1 $i"; }
+	done
+}
+
+@test "${AT_ONCE:-20} trees dumped at once, and restored at once" {
+	n=${AT_ONCE:-20} pids=()
+	for ((i = 0; i < n; i++)); do
+		DIR=$T/v$i
+		start_victim crowd 3 3
+		pids+=("$PID")
+		mkdir "$T/img$i"
+	done
+	for _ in 1 2; do
+		all_at_once "$n" dump
+		wait_for 10 gone "${pids[@]}"
+		for ((i = 0; i < n; i++)); do
+			"$BIN/crit" verify --quiet "$T/img$i"
+		done
+		all_at_once "$n" restore -d
+		for ((i = 0; i < n; i++)); do
+			PID=${pids[i]}
+			runs_on
+			rm -rf "$T/img$i"/*
+		done
+	done
+	for ((i = 0; i < n; i++)); do
+		DIR=$T/v$i PID=${pids[i]}
+		victim_finish
+	done
+}
+
+@test "one tree again and again: memory, mappings and descriptors as they were, nothing left outside" {
+	requires_root
+	run "$PYTHON" "$TOP/test/sweep/soak.py" -n "${SOAK:-20}" --dir "$T" 3>&-
+	echo "$output"
+	[ "$status" = 0 ]
+}
+
+@test "a tree that serves the FUSE file system on which its files lie: refused in time, and it goes on" {
+	requires_root
+	start_program "$VICTIMS/fuse"
+	wait_for 10 has_line "$DIR/out.txt" 'ready|none.*'
+	! grep -q '^none' "$DIR/out.txt" || skip "no FUSE"
+	for option in --leave-running --leave-stopped; do
+		refused_dump blocked "$option"
+		runs_on
+		[ ! -e "$IMG/.holder" ]
+		rm -rf "$IMG"
+		mkdir "$IMG"
+	done
+	victim_finish
+}
+
+@test "images or logs on a FUSE file system that the tree serves: refused before it is stopped" {
+	requires_root
+	requires_command bindfs
+	mkdir -p "$T/under/img" "$T/mnt"
+	start_program bindfs -f "$T/under" "$T/mnt"
+	wait_for 10 mountpoint -q "$T/mnt" || skip "no FUSE"
+	IMG=$T/mnt/img refused blocked "$CRIU" dump -t "$PID" -D "$T/mnt/img" -W "$WORK" -o dump.log
+	[[ $output == *"task $PID of the tree serves"* ]]
+	runs_on
+	refused blocked "$CRIU" dump -t "$PID" -D "$IMG" -W "$T/mnt" -o dump.log
+	ls -A "$IMG" "$T/under/img"
+	[ -z "$(ls -A "$IMG")$(ls -A "$T/under/img")" ]
+	runs_on
 }

@@ -29,6 +29,10 @@ void dir_remove_stage(int img);
 /* The same when the holder has gone, unless another dump has begun in the directory. */
 void dir_release(int img);
 
+/* ---- served.c ---- */
+/* Would writing images or logs wait for a task of the tree? -EBUSY: refused. */
+int served_check(const struct cr_opts *o, int img, struct cr_err *e);
+
 /* ---- facts.c ---- */
 /* Facts of the host and the options that later steps ask for: the head of the manifest. */
 json_t *facts_head(const struct cr_opts *o);

@@ -177,7 +177,9 @@ int freeze_start(const struct cr_opts *o, int img, struct cr_err *e)
 		err = cr_privilege_check(o, e);
 	if (err)
 		return err;
-	err = dir_check(o, img, &old, &lock, e);
+	err = served_check(o, img, e);
+	if (!err)
+		err = dir_check(o, img, &old, &lock, e);
 	if (err)
 		return err;
 	root = root_check(o->tree, o->shell_job, e);
