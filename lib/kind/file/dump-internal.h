@@ -119,9 +119,9 @@ struct file_need {
 	const char *path;
 	dev_t dev;
 	mode_t mode;
-	int64_t size;		       /* -1: it may change */
+	int64_t size;			/* -1: it may change */
 	const struct RegFileEntry *reg; /* its build id; NULL: not known */
-	const uint32_t *sum;	       /* CRC-32C of its contents; NULL: not asked for */
+	const uint32_t *sum;		/* CRC-32C of its contents; NULL: not asked for */
 };
 void file_need(struct dump *d, const struct file_need *n);
 /* When all are known: the mounts that they are on. */
