@@ -35,6 +35,7 @@ struct backing {
 	struct pages shared; /* of a segment */
 	bool has_shared;
 	int fd; /* of a file; -1: none */
+	uint64_t file_size;
 };
 
 static const MemfdInodeEntry *memfd_of(struct core_task *t, const VmaEntry *v)
@@ -68,6 +69,7 @@ static int backing_open(struct core_task *t, const VmaEntry *v, struct backing *
 {
 	const MemfdInodeEntry *m;
 	unsigned long id = v->shmid;
+	struct stat st;
 	int ret;
 
 	*b = (struct backing){ .fd = -1, .shared.fd = -1 };
@@ -78,6 +80,8 @@ static int backing_open(struct core_task *t, const VmaEntry *v, struct backing *
 		id = m->shmid;
 	} else if (v->status & (FILE_PRIVATE | FILE_SHARED)) {
 		b->fd = open_file(t, v);
+		if (b->fd >= 0 && !fstat(b->fd, &st))
+			b->file_size = (uint64_t)st.st_size;
 		return 0;
 	} else if (!(v->status & (ANON_SHARED | SYSVIPC))) {
 		return 0;
@@ -129,6 +133,8 @@ static int split(struct core_task *t, const VmaEntry *v, struct segments *s, str
 
 int core_segments(struct core_task *t, struct segments *ret, struct cr_err *e)
 {
+	enum { ADDRESS_BITS = 57 };
+	uint64_t last = 0;
 	int err = 0;
 
 	for (size_t k = 0; !err && k < t->n_vmas; k++) {
@@ -136,6 +142,11 @@ int core_segments(struct core_task *t, struct segments *ret, struct cr_err *e)
 
 		if (v->status & GUARD) /* inside of mappings, behind them all */
 			break;
+		if (v->start < last || v->start >= v->end || (v->start | v->end) % PAGE_BYTES ||
+		    ((v->end - 1) >> ADDRESS_BITS && !(v->status & VSYSCALL)))
+			return cr_err_set(e, CR_E_IMG_CORRUPT, 0, "mappings", "number %zu (%llx-%llx) cannot be", k,
+					  (unsigned long long)v->start, (unsigned long long)v->end);
+		last = v->end;
 		if (v->status & (FILE_PRIVATE | FILE_SHARED) && !(v->status & MEMFD)) {
 			int fd = open_file(t, v);
 
@@ -200,6 +211,17 @@ static ssize_t some_pages(struct core_task *t, const VmaEntry *v, struct backing
 	return most;
 }
 
+/* How many pages nobody has, from @addr on: mappings can be as large as the address space. */
+static size_t hole(struct core_task *t, const VmaEntry *v, struct backing *b, uint64_t addr, size_t most)
+{
+	uint64_t offset = addr - v->start + v->pgoff;
+
+	if (b->fd >= 0 && offset < b->file_size)
+		return 0;
+	most = gap(&t->pages, addr, most);
+	return b->has_shared ? gap(&b->shared, offset, most) : most;
+}
+
 int core_write(struct core_task *t, const struct segment *s, int fd, bool sparse, struct cr_err *e)
 {
 	_cleanup_free_ uint8_t *buf = malloc(CHUNK * PAGE_BYTES);
@@ -215,8 +237,8 @@ int core_write(struct core_task *t, const struct segment *s, int fd, bool sparse
 		bool zero = false;
 		ssize_t got;
 
-		if (sparse && b.fd < 0 && !b.has_shared) { /* long holes at once */
-			size_t skip = gap(&t->pages, at, left);
+		if (sparse) { /* long holes at once */
+			size_t skip = hole(t, s->vma, &b, at, left);
 
 			if (skip && lseek(fd, (off_t)skip * PAGE_BYTES, SEEK_CUR) < 0)
 				ret = cr_err_set(e, CR_E_SYSTEM, errno, "core file", "cannot be made");
