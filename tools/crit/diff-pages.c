@@ -62,6 +62,9 @@ static uint64_t run_of(struct pages *p, uint64_t at, uint64_t end, bool *ret_has
 
 static int compare_range(struct both *b, uint64_t at, uint64_t end, struct counts *c, struct cr_err *e)
 {
+	/* Mappings of images may begin and end anywhere: whole pages only, or there would be no end. */
+	at = (at + PAGE_BYTES - 1) & -(uint64_t)PAGE_BYTES;
+	end &= -(uint64_t)PAGE_BYTES;
 	while (at < end) {
 		bool old, now;
 		uint64_t n = run_of(&b->old, at, end, &old), m = run_of(&b->now, at, end, &now);
