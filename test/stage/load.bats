@@ -207,3 +207,28 @@ all_at_once()
 	[ -z "$(ls -A "$IMG")$(ls -A "$T/under/img")" ]
 	runs_on
 }
+
+@test "a restore that waits for a file server which does not answer: it can be killed, and nothing is left" {
+	requires_root
+	requires_command bindfs
+	mkdir -p "$T/under" "$T/mnt"
+	echo there >"$T/under/file"
+	DIR=$T/server start_program bindfs -f "$T/under" "$T/mnt"
+	server=$PID
+	wait_for 10 mountpoint -q "$T/mnt" || skip "no FUSE"
+	start_program "$PYTHON" -c 'import os, time
+f = open("../mnt/file")
+print("ready", flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.01)
+print(f.read().replace("there", "done"), flush=True)'
+	wait_for 10 has_line "$DIR/out.txt" ready
+	dump
+	kill -STOP "$server"
+	run timeout -s KILL 3 "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log 3>&-
+	wait_for 5 gone "$PID"
+	kill -CONT "$server"
+	[ "$status" = 137 ]
+	restore
+	victim_finish
+}

@@ -83,11 +83,19 @@ def look(pid):
     return same, memory
 
 
-def outside(directory):
+def empty(path):
+    try:
+        return not text(path).strip()
+    except OSError:
+        return False
+
+
+def outside(directory, before=False):
     """What a dump or restore could leave: mounts, cgroups, shared memory, files beside the victim, tools."""
     found = set()
     found |= {'mount ' + m.split(' - ')[0].split(' ', 3)[3] for m in text('/proc/self/mountinfo').splitlines()}
-    found |= {'cgroup ' + d for d, _, _ in os.walk('/sys/fs/cgroup')}
+    # One with processes in it is somebody's: what we left would be empty.
+    found |= {'cgroup ' + d for d, _, _ in os.walk('/sys/fs/cgroup') if before or empty(d + '/cgroup.procs')}
     found |= {'shm ' + f for f in os.listdir('/dev/shm')}
     found |= {'file ' + f for f in os.listdir(directory)}
     for p in glob.glob('/proc/[0-9]*/cmdline'):
@@ -152,7 +160,7 @@ def soak(args, base):
         if not os.path.exists(f'/proc/{pid}'):
             sys.exit('soak: rich did not start: ' + text(directory + '/out.txt'))
     runs(directory, problems)
-    before, (start, memory) = outside(directory), look(pid)
+    before, (start, memory) = outside(directory, before=True), look(pid)
     first, began, begin_ticks = None, time.monotonic(), sum(ticks(directory)[3:])
     for number in range(1, args.n + 1):
         if not cycle(pid, base, number, problems) or not runs(directory, problems):
