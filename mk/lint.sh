@@ -108,7 +108,7 @@ tidy()
 analyzer()
 {
 	tracked 'lib/*.c' 'tools/*.c' | grep -v /blob/ | xargs -P "$jobs" -n 4 sh -c \
-		"for f; do $CC $FLAGS -O2 -fanalyzer -c -o /dev/null \"\$f\" 2>&1; done" sh |
+		"for f; do out=\$($CC $FLAGS -O2 -fanalyzer -c -o /dev/null \"\$f\" 2>&1 | grep -E ': In function |Wanalyzer'); printf '%s\n' \"\$out\"; done" sh |
 		awk '/: In function / { fn = $NF; gsub(/[^A-Za-z0-9_]/, "", fn) }
 		     /warning:.*Wanalyzer/ { f = $1; sub(/:.*/, "", f); w = $NF; gsub(/[][]/, "", w); sub(/^-W/, "", w); print f, fn, w }' |
 		sort -u | grep -vxF -f <(sed -n "s/: .*//p" mk/analyzer.known)
