@@ -25,7 +25,7 @@ deps-lint:
 # ---- programs that tests use ----
 # A unit test links the layers below the kinds; a line "LIBS: kind-restore ..." in a comment adds archives.
 TEST_LIBS := $(foreach l,hold trace proc image pb base,$O/lib/lib$l.a)
-TEST_LDLIBS := -Wl,--no-warnings -l:libprotobuf-c.a -l:libjansson.a -l:libyajl_s.a -l:libnl-3.a -lpthread
+TEST_LDLIBS := -l:libprotobuf-c.a -l:libjansson.a -l:libyajl_s.a -l:libnl-3.a -lpthread
 UNIT_TESTS := $(patsubst %.c,$O/%,$(wildcard test/unit/*-test.c))
 KERNEL_TESTS := $(patsubst %.c,$O/%,$(wildcard test/kernel/*.c))
 VICTIMS := $(patsubst %.c,$O/%,$(wildcard test/victim/*.c))
@@ -44,7 +44,7 @@ $(foreach t,$(DYNAMIC),$(eval $(call dynamic_tool,$t)))
 define unit_test
 $O/test/unit/$1: test/unit/$1.c $(TEST_LIBS) $2
 	$$(call say,TEST)mkdir -p $$(@D) && $(CC) $$(ALL_CFLAGS) $$(CPPFLAGS) -I. -Itest/unit -MMD -MP -MT $$@ -o $$@ $$< \
-		-Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(TEST_LDLIBS) $$(ALL_LDFLAGS)
+		-Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(TEST_LDLIBS) $$(ALL_LDFLAGS) $$(quiet_ld)
 endef
 extra_libs = $(patsubst %,$O/lib/lib%.a,$(shell sed -n 's/.*LIBS: \([a-z -]*\).*/\1/p' test/unit/$1.c))
 $(foreach t,$(UNIT_TESTS:$O/test/unit/%=%),$(eval $(call unit_test,$t,$(call extra_libs,$t))))

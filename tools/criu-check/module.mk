@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 criu-check_LIBS := kind-image trace image proc base pb
-# libnl can resolve names, which a static program could not: nobody here asks it to, so the linker need not warn.
-criu-check_LDLIBS := -Wl,--no-warnings -l:libprotobuf-c.a -l:libjansson.a -l:libnl-3.a -lpthread
+criu-check_LDLIBS := -l:libprotobuf-c.a -l:libjansson.a -l:libnl-3.a -lpthread
 
 # The texts of our own errors, so that `criu explain` finds them.
 REASON_SOURCES := $(sort $(wildcard lib/common/*/*.c lib/kind/*/*.c tools/*/*.c))
