@@ -90,6 +90,14 @@ code_of()
 	jq -e .text <<<"$output"
 }
 
+@test "explain: output that cannot be written is an error, and which one" {
+	for args in "" --markdown pid-taken "--json pid-taken" "--json"; do
+		# shellcheck disable=SC2086
+		explain $args >/dev/full 2>"$T/err" && { echo "explain $args"; return 1; }
+		grep -q 'standard output: cannot be written' "$T/err" || { echo "explain $args"; cat "$T/err"; return 1; }
+	done
+}
+
 @test "registry: names are unique, each option exists, causes to come are raised by nobody, all others by somebody" {
 	sed -n 's/^[EL](\([A-Z_]*\), "\([a-z0-9-]*\)", CR_.*/\2 \1/p' "$ERRORS" | sort >"$T/codes"
 	[ "$(wc -l <"$T/codes")" = "$(grep -c '^[EL](' "$ERRORS")" ]

@@ -37,6 +37,14 @@ static void help(FILE *to)
 		    "See crit(1).\n");
 }
 
+/* A verb that prints by stdio does not see what the disk or pipe refuses. */
+static int finish(int code)
+{
+	struct cr_err e;
+
+	return cr_err_stdout(&e) ? crit_fail(&e) : code;
+}
+
 int main(int argc, char *argv[])
 {
 	const char *name = argc > 1 ? argv[1] : "";
@@ -49,7 +57,7 @@ int main(int argc, char *argv[])
 			printf("Usage: crit %s %s\n        %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
 			return CRIT_OK;
 		}
-		return verbs[i].run(argc - 1, argv + 1);
+		return finish(verbs[i].run(argc - 1, argv + 1));
 	}
 	if (!strcmp(name, "--version")) {
 		printf("Version: %s\n", CR_VERSION);

@@ -50,7 +50,7 @@ static int print_json(const struct cpu_info *then, const struct cpu_info *here, 
 	doc = json_pack("{s:i, s:b, s:s, s:s, s:o, s:o, s:o}", "format", 1, "fits", !refused, "cpu_cap", text, "from",
 			from, "checkpoint", cpu_info_to_json(then), "this", cpu_info_to_json(here), "differences",
 			rows);
-	err = doc && !json_dumpf(doc, stdout, JSON_INDENT(1)) ? 0 : cr_err_nomem(e);
+	err = doc && !json_dumpf(doc, stdout, JSON_INDENT(1)) ? 0 : (cr_err_stdout(e) ?: cr_err_nomem(e));
 	putchar('\n');
 	json_decref(doc);
 	return err;

@@ -93,7 +93,7 @@ static int print_json(const char *text, const char *match, const enum cr_code *v
 	ret = doc ? json_dumpf(doc, stdout, JSON_INDENT(2)) : -1;
 	putchar('\n');
 	json_decref(doc);
-	return ret ? cr_err_nomem(e) : 0;
+	return ret ? (cr_err_stdout(e) ?: cr_err_nomem(e)) : 0;
 }
 
 /* ---- the page ---- */

@@ -67,6 +67,8 @@ int main(int argc, char **argv)
 	ret = cr_tool_start("criu-check", usage, W_CHECK, first && first->need_img, argc, argv, &opts, &img, &err);
 	if (!ret)
 		ret = verb(&opts, img, &code, &err);
+	if (!ret)
+		ret = cr_err_stdout(&err);
 	if (ret)
 		log_failure(&err);
 	return ret ? cr_exit_code(&opts, &err) : code;

@@ -420,7 +420,7 @@ static int print_json(const struct dry *d, struct cr_err *e)
 	ret = doc ? json_dumpf(doc, stdout, JSON_INDENT(2)) : -1;
 	putchar('\n');
 	json_decref(doc);
-	return ret ? cr_err_nomem(e) : 0;
+	return ret ? (cr_err_stdout(e) ?: cr_err_nomem(e)) : 0;
 }
 
 int dry_run(const struct cr_opts *o, struct cr_err *e)

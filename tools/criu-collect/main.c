@@ -102,6 +102,8 @@ static int dry(const struct cr_opts *o, struct cr_err *e)
 {
 	int ret = dry_run(o, e);
 
+	if (ret >= 0 && cr_err_stdout(e))
+		ret = -EIO;
 	if (ret < 0)
 		log_failure(e);
 	return ret < 0 ? cr_exit_code(o, e) : ret;

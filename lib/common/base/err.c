@@ -68,6 +68,16 @@ int cr_err_write(struct cr_err *e, int err, const char *object, const char *what
 	return -err;
 }
 
+int cr_err_stdout(struct cr_err *e)
+{
+	int err = fflush(stdout) ? errno : ferror(stdout) ? EIO : 0;
+
+	if (!err)
+		return 0;
+	cr_err_set(e, CR_E_SYSTEM, err, "standard output", "cannot be written, so it is not complete");
+	return -err;
+}
+
 int cr_err_nomem(struct cr_err *e)
 {
 	return cr_err_set(e, CR_E_NOMEM, ENOMEM, "this process", "no memory left");

@@ -56,6 +56,8 @@ int cr_err_set(struct cr_err *e, enum cr_code code, int err, const char *object,
 void cr_err_remedy(struct cr_err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* What could not be written, for the reason @err: the code follows from it. @what: "cannot be created" */
 int cr_err_write(struct cr_err *e, int err, const char *object, const char *what);
+/* Is all of stdout written? Return: 0, or -errno of what could not be, with @e. */
+int cr_err_stdout(struct cr_err *e);
 /* -ENOMEM, described. */
 int cr_err_nomem(struct cr_err *e);
 
