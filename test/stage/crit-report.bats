@@ -178,6 +178,6 @@ json.dump(mm, sys.stdout)' | "$CRIT" encode -o "$IMG/mm-100.img"
 	[ "$status" = 2 ]
 	run "$CRIT" report "$T" -o "$T/report.html"
 	[ "$status" = 1 ]
-	[[ $output == *image-missing* ]] || { echo "$output"; return 1; }
+	[[ $output == *no-checkpoint* ]] || { echo "$output"; return 1; }
 	[ ! -e "$T/report.html" ]
 }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # crit: JSON and back, byte for byte, and what it says of things that are wrong.
 load ../lib
+load ../golden/small
 
 CRIT=$BIN/crit
 FIXTURES=$SHARED/fixtures/criu-4.2
@@ -191,6 +192,38 @@ refuse_json()
 	[[ $output == *"401000        1 pages"* ]]
 	run "$CRIT" x "$FIXTURES/sockets/img" sk
 	[[ $output == *"INET STREAM TCP LISTEN 127.0.0.1:24681"* ]]
+}
+
+@test "show DIR: a failed dump says why, a dry run that it is one; an empty directory is no checkpoint" {
+	mkdir "$T/none" "$T/early"
+	run "$CRIT" show "$T/none"
+	[ "$status" = 1 ]
+	[[ $output == *"[no-checkpoint]" ]]
+	echo '{"format": 1, "state": "failed", "error": {"code": "file-lock", "object": "task 7", "reason": "it locks", "remedy": "do so"}}' \
+		>"$T/early/manifest.json"
+	run "$CRIT" show "$T/early"
+	[ "$status" = 1 ]
+	[[ $output == *"did not come to its end: task 7: it locks (do so) [not-sealed]" ]]
+	small_checkpoint "$T/img"
+	cp "$T/img/manifest.json" "$T/sealed"
+	jq '.state = "failed" | .error = {code: "dir-full", object: "pages-1.img", reason: "full"}' "$T/sealed" >"$T/img/manifest.json"
+	"$CRIT" show "$T/img" | grep -qx 'Failed     pages-1.img: full \[dir-full\]'
+	jq '.options.check_only = true | .needs = [{kind: "mount", path: "/dev", fstype: "devtmpfs"}]' "$T/sealed" >"$T/img/manifest.json"
+	"$CRIT" show "$T/img" | grep -q 'by a dry run (--check-only)'
+	"$CRIT" show "$T/img" | grep -qx '  mount       /dev (devtmpfs)'
+}
+
+@test "output that cannot be written is an error of every verb" {
+	small_checkpoint "$T/img"
+	cp -r "$T/img" "$T/img2"
+	"$CRIT" edit "$T/img2/core-100.img" tc.comm=other
+	cp -r "$T/img" "$T/bad"
+	echo >>"$T/bad/files.img"
+	for verb in "show img" "show --json img" "x img ps" "x img mems" "x --json img fds" "info img/pstree.img" "show img/pstree.img" \
+		"report img" "diff --fields img img2" "verify bad" "core -o - img 100"; do
+		(cd "$T" && eval "'$CRIT' $verb" >/dev/full 2>err) && { echo "crit $verb"; return 1; }
+		grep -q 'cannot be written.*No space left' "$T/err" || { echo "crit $verb"; cat "$T/err"; return 1; }
+	done
 }
 
 @test "JSON that is wrong: exit 1, where it is, and no file" {

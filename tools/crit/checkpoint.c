@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "core.pb-c.h"
 #include "fdinfo.pb-c.h"
+#include "image/manifest.h"
 #include "mm.pb-c.h"
 #include "pstree.pb-c.h"
 
@@ -189,6 +191,38 @@ const void *checkpoint_file(const struct checkpoint *c, uint32_t type, uint32_t 
 	return k < 0 ? NULL : c->files[k].entry;
 }
 
+/* No pstree.img: what a dump that failed early leaves says why, in its manifest. */
+static int no_tasks(struct checkpoint *c, const char *path, struct cr_err *e)
+{
+	struct cr_err no_manifest;
+	json_t *m = NULL, *error;
+	const char *state;
+
+	if (manifest_read(c->dir, &m, &no_manifest) < 0)
+		m = NULL;
+	state = json_string_value(json_object_get(m, "state"));
+	error = json_object_get(m, "error");
+	if (state && strcmp(state, "sealed")) {
+		const char *object = json_string_value(json_object_get(error, "object"));
+		const char *reason = json_string_value(json_object_get(error, "reason"));
+		const char *remedy = json_string_value(json_object_get(error, "remedy"));
+		char text[512], shown[600];
+
+		snprintf(text, sizeof(text), "%s: %s", object ?: "no task was written", reason ?: state);
+		cr_err_set(e, CR_E_NOT_SEALED, 0, path, "the dump did not come to its end: %s",
+			   safe_text(text, strlen(text), shown, sizeof(shown)));
+		if (remedy)
+			cr_err_remedy(e, "%s", remedy);
+	} else if (faccessat(c->dir, "inventory.img", F_OK, 0) < 0) {
+		cr_err_set(e, CR_E_NO_CHECKPOINT, 0, path, "there is no pstree.img and no inventory.img");
+		cr_err_remedy(e, "name the directory of a dump");
+	} else {
+		cr_err_set(e, CR_E_IMG_MISSING, 0, path, "there is no pstree.img, or it is empty");
+	}
+	json_decref(m);
+	return -ENOENT;
+}
+
 int checkpoint_open(struct checkpoint *c, const char *path, struct cr_err *e)
 {
 	ssize_t n;
@@ -200,10 +234,8 @@ int checkpoint_open(struct checkpoint *c, const char *path, struct cr_err *e)
 		return cr_err_set(e, CR_E_DIR_MISSING, errno, path, "cannot be opened");
 	n = checkpoint_read(c, IMG_PSTREE, 0, &c->tasks, e);
 	ret = n < 0 ? (int)n : read_files(c, e);
-	if (!n) {
-		cr_err_set(e, CR_E_IMG_MISSING, 0, path, "there is no pstree.img, or it is empty");
-		ret = -ENOENT;
-	}
+	if (!n)
+		ret = no_tasks(c, path, e);
 	c->n_tasks = n > 0 ? n : 0;
 	if (ret < 0)
 		checkpoint_close(c);

@@ -161,8 +161,11 @@ static int find_task(struct core_task *t, uint32_t pid, struct cr_err *e)
 			if (t->c->tasks[k]->threads[i] == pid || t->c->tasks[k]->pid == pid)
 				t->tree = t->c->tasks[k];
 	snprintf(object, sizeof(object), "pid %u", pid);
-	if (!t->tree)
-		return cr_err_set(e, CR_E_NO_TASK, 0, object, "is no task of this checkpoint");
+	if (!t->tree) {
+		cr_err_set(e, CR_E_NO_TASK, 0, object, "is no task of this checkpoint");
+		cr_err_remedy(e, "crit x DIR ps lists the tasks");
+		return -ESRCH;
+	}
 	t->mm = checkpoint_one(t->c, IMG_MM, t->tree->pid);
 	if (!t->mm) {
 		cr_err_set(e, CR_E_UNSUPPORTED, 0, object, "has no memory: it has ended, or its image is missing");

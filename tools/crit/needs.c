@@ -113,7 +113,7 @@ static void need_machine(struct collect *n, const json_t *manifest)
 	need(n, "machine", arch ? arch->name : "?", detail);
 }
 
-static void need_pages(struct collect *n)
+static void need_pages(struct collect *n, const json_t *manifest)
 {
 	struct page_sum all = { 0 };
 	char text[64];
@@ -124,7 +124,7 @@ static void need_pages(struct collect *n)
 		snprintf(text, sizeof(text), "%" PRIu64 " pages are there", all.parent);
 		need(n, "images", "parent", text);
 	}
-	if (all.lazy) {
+	if (all.lazy && !json_is_true(json_object_get(json_object_get(manifest, "options"), "check_only"))) {
 		snprintf(text, sizeof(text), "%" PRIu64, all.lazy);
 		need(n, "lazy pages", text, "a page server has their contents, or the file pages-*.img");
 	}
@@ -309,6 +309,21 @@ static void need_cgroups(struct collect *n)
 		}
 }
 
+/* A row of a path, and at most the type of its file system. */
+static bool need_path(struct collect *n, const json_t *row, const char *kind)
+{
+	const char *path = json_string_value(json_object_get(row, "path"));
+	const char *fstype = json_string_value(json_object_get(row, "fstype"));
+	char word[64], object[2048], detail[64];
+
+	if (!path || json_object_size(row) != (fstype ? 3 : 2))
+		return false;
+	safe_text(kind, strlen(kind), word, sizeof(word));
+	safe_text(fstype ?: "", fstype ? strlen(fstype) : 0, detail, sizeof(detail));
+	need(n, arena_strdup(&n->c->arena, word) ?: "?", safe_text(path, strlen(path), object, sizeof(object)), detail);
+	return true;
+}
+
 /* Rows of the manifest that are of no kind above: as they are. */
 static void need_others(struct collect *n, const json_t *manifest)
 {
@@ -321,6 +336,8 @@ static void need_others(struct collect *n, const json_t *manifest)
 		char *text, word[64], object[2048];
 
 		if (!kind || !strcmp(kind, "file") || !strcmp(kind, "cgroup"))
+			continue;
+		if (need_path(n, row, kind))
 			continue;
 		text = json_dumps(row, JSON_COMPACT | JSON_SORT_KEYS);
 		safe_text(kind, strlen(kind), word, sizeof(word));
@@ -337,7 +354,7 @@ int checkpoint_needs(struct checkpoint *c, const json_t *manifest, struct needs 
 
 	need_pids(&n);
 	need_machine(&n, manifest);
-	need_pages(&n);
+	need_pages(&n, manifest);
 	need_namespaces(&n);
 	need_files(&n);
 	need_mounts(&n);

@@ -90,6 +90,23 @@ static const char *member(const json_t *object, const char *key, char buf[128])
 	return safe_text(text ? text : "", text ? strlen(text) : 0, buf, 128);
 }
 
+static bool is_dry(const json_t *m)
+{
+	return json_is_true(json_object_get(json_object_get(m, "options"), "check_only"));
+}
+
+/* Why the dump failed; nothing if it did not. */
+static void print_failure(const json_t *error)
+{
+	char code[128], object[128], reason[128], remedy[128];
+
+	member(error, "remedy", remedy);
+	if (error)
+		printf("Failed     %s: %s%s%s%s [%s]\n", member(error, "object", object),
+		       member(error, "reason", reason), *remedy ? " (" : "", remedy, *remedy ? ")" : "",
+		       member(error, "code", code));
+}
+
 static void print_made(const json_t *m, bool inventory)
 {
 	const json_t *host = json_object_get(m, "host");
@@ -102,11 +119,14 @@ static void print_made(const json_t *m, bool inventory)
 		       strlen(created) > 11 ? created + 11 : "", member(host, "node", node),
 		       member(host, "kernel", kernel), member(host, "arch", arch), member(m, "version", version),
 		       member(m, "state", state));
+	if (is_dry(m))
+		printf("           by a dry run (--check-only): it holds no memory and cannot be restored\n");
+	print_failure(json_object_get(m, "error"));
 	if (!inventory)
 		printf("Made       no inventory.img: this is no finished checkpoint\n");
 }
 
-static void print_memory(const struct totals *all, const struct overview *o)
+static void print_memory(const struct totals *all, const struct overview *o, bool dry)
 {
 	char mapped[32], here[32], segments[32];
 
@@ -116,7 +136,7 @@ static void print_memory(const struct totals *all, const struct overview *o)
 		printf(", %" PRIu64 " pages in the parent %s", all->pages.parent,
 		       o->parent ? o->parent : "(not there)");
 	if (all->pages.lazy)
-		printf(", %" PRIu64 " pages lazy", all->pages.lazy);
+		printf(", %" PRIu64 " pages %s", all->pages.lazy, dry ? "not written" : "lazy");
 	if (o->n_segments)
 		printf("; %lu shared segment%s with %s", o->n_segments, o->n_segments == 1 ? "" : "s",
 		       bytes_text(page_sum_all(&o->segments) * 4096, segments));
@@ -277,7 +297,7 @@ static int print_overview(struct checkpoint *c, const json_t *m, struct cr_err *
 	printf("\nTasks      %zu tasks, %lu threads, %lu descriptors, %zu open files, %lu mappings, %" PRIu64
 	       " pages\n",
 	       c->n_tasks, all.threads, all.fds, c->n_files, all.vmas, page_sum_all(&all.pages));
-	print_memory(&all, &o);
+	print_memory(&all, &o, is_dry(m));
 	print_files(c);
 	print_namespaces(c);
 	print_images(&o);
