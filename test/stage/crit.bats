@@ -213,6 +213,21 @@ refuse_json()
 	"$CRIT" show "$T/img" | grep -qx '  mount       /dev (devtmpfs)'
 }
 
+@test "images that are damaged: what is shown is said to be not all; pages that cannot be compared are told" {
+	small_checkpoint "$T/img"
+	cp -r "$T/img" "$T/bad"
+	echo >>"$T/bad/mm-100.img"
+	printf '\377\377' | dd of="$T/bad/mm-100.img" bs=1 seek=10 conv=notrunc status=none
+	for verb in "show bad" "x bad mems" "x --json bad mems" "diff --no-pages img bad"; do
+		(cd "$T" && eval "'$CRIT' $verb" >out 2>err) || true
+		grep -q 'not all could be looked at: mm-100.img: ' "$T/err" || { echo "crit $verb"; cat "$T/err"; return 1; }
+	done
+	"$CRIT" show "$T/img" 2>&1 >"$T/out" | diff /dev/null -
+	cp -r "$T/img" "$T/lazy"
+	"$CRIT" decode -i "$T/img/pagemap-100.img" | jq '.entries[1:][] |= (.flags = "PE_LAZY")' | "$CRIT" encode -o "$T/lazy/pagemap-100.img"
+	"$CRIT" diff "$T/img" "$T/lazy" 2>&1 >"$T/out" | grep -q '^crit: [0-9]* pages could not be compared'
+}
+
 @test "output that cannot be written is an error of every verb" {
 	small_checkpoint "$T/img"
 	cp -r "$T/img" "$T/img2"

@@ -92,14 +92,19 @@ const void *checkpoint_one(struct checkpoint *c, enum img_type type, unsigned lo
 	struct img_reader r;
 	struct cr_err e;
 	void *m = NULL;
+	int got;
 
-	if (img_open(c->dir, type, id, &r, &e) <= 0)
-		return NULL;
-	r.lenient = true;
-	if (img_get(&r, &c->arena, &m, &e) <= 0)
-		m = NULL;
-	img_close(&r);
-	return m;
+	got = img_open(c->dir, type, id, &r, &e);
+	if (got > 0) {
+		r.lenient = true;
+		got = img_get(&r, &c->arena, &m, &e);
+		img_close(&r);
+	}
+	if (got < 0 && !c->damaged) {
+		c->damaged = true;
+		c->damage = e;
+	}
+	return got > 0 ? m : NULL;
 }
 
 static int by_type_and_id(const void *a, const void *b)
@@ -244,6 +249,11 @@ int checkpoint_open(struct checkpoint *c, const char *path, struct cr_err *e)
 
 void checkpoint_close(struct checkpoint *c)
 {
+	char text[1024];
+
+	if (c->damaged)
+		fprintf(stderr, "crit: not all could be looked at: %s\n", cr_err_text(&c->damage, text, sizeof(text)));
+	c->damaged = false;
 	c->dir = fd_close(c->dir);
 	arena_free(&c->arena);
 }

@@ -25,6 +25,8 @@ struct checkpoint {
 	size_t n_tasks;
 	struct file *files; /* by type and id */
 	size_t n_files;
+	bool damaged; /* an image could not be read: the first one is told at the end */
+	struct cr_err damage;
 };
 
 /* Return: 0 or -errno. Without a pstree it is no checkpoint. */

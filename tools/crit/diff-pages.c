@@ -89,6 +89,7 @@ static void print_counts(struct differ *d, uint32_t pid, const char *place, cons
 	char text[1300];
 	size_t fill;
 
+	d->unknown += n->lazy;
 	if (!n->gone && !n->more && !n->differ)
 		return;
 	fill = (size_t)snprintf(text, sizeof(text), "%" PRIu64 " differ, %" PRIu64 " new, %" PRIu64 " gone", n->differ,

@@ -327,5 +327,10 @@ int crit_diff(int argc, char *argv[])
 	ret = diff(&d, argv[optind], argv[optind + 1], fields, pages, &e);
 	if (ret < 0) /* as diff(1): 2 is trouble */
 		return crit_fail(&e), CRIT_USAGE;
+	if (d.unknown)
+		fprintf(stderr,
+			"crit: %" PRIu64
+			" pages could not be compared: they are not in the images (lazy, or a dry run)\n",
+			d.unknown);
 	return d.found ? CRIT_FAILED : CRIT_OK;
 }

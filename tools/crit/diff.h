@@ -15,6 +15,7 @@ struct differ {
 	struct json_out out;
 	bool json;
 	unsigned long found;
+	uint64_t unknown; /* pages that are not in the images of one side */
 };
 
 /* A difference. @old, @now: NULL where it is not there */
