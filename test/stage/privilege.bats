@@ -73,6 +73,15 @@ criu_as_user()
 	victim_finish
 }
 
+@test "a HOME of another user holds no configuration for this one" {
+	mkdir -m 700 "$T/home" "$T/home/.criu"
+	echo "no-such-option" >"$T/home/.criu/default.conf"
+	run env HOME="$T/home" setpriv --reuid 65534 --regid 65534 --clear-groups -- "$T/bin/criu-check" explain pid-taken
+	[ "$status" = 0 ]
+	run env HOME="$T/home" "$T/bin/criu-check" explain pid-taken
+	[ "$status" != 0 ]
+}
+
 @test "a restore without rights: refused, nothing is made" {
 	start_user_victim +checkpoint_restore pipe
 	criu_as_user +checkpoint_restore --unprivileged

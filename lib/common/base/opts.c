@@ -419,7 +419,8 @@ static int config_files(struct parse *p, const char *config, bool no_default)
 		if (ret)
 			return ret;
 		if (home && (size_t)snprintf(path, sizeof(path), "%s/.criu/default.conf", home) < sizeof(path)) {
-			ret = config_file(p, path);
+			/* HOME may be another user's (sudo -u): what that one may not read is not meant. */
+			ret = access(path, R_OK) && errno == EACCES ? 0 : config_file(p, path);
 			if (ret)
 				return ret;
 		}
