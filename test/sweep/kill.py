@@ -558,7 +558,7 @@ class Scene:
         """What became of it: 'runs', 'held', 'sealed', 'nothing', 'all'."""
         result = 'runs'
         if op in BACK:
-            if not alive(self.root):
+            if not alive(self.root) or not self.came_back():
                 self.gone()
                 if (listing(self.dir), listing(self.img)) != self.image:
                     a, b = sum(self.image, []), sum((listing(self.dir), listing(self.img)), [])
@@ -567,8 +567,6 @@ class Scene:
                 if journal:
                     raise Harm('left in the work directory: %s' % journal)
                 return 'nothing'
-            self.runs()
-            self.works()
             if not self.v.forks and sorted(tree(self.root)) != sorted(self.pids):
                 raise Harm('a part of the tree is missing: %s of %s' % (tree(self.root), self.pids))
             self.image = None
@@ -589,6 +587,17 @@ class Scene:
         self.note_image()
         self.bring_back()
         return 'sealed'
+
+    def came_back(self):
+        """Return: False: it is dead after all."""
+        try:
+            self.runs()
+            self.works()
+        except Harm:
+            if alive(self.root):
+                raise
+            return False
+        return True
 
     def unharmed(self, unnoticed):
         """Return: False: it is dead. One that was killed takes a moment to die."""
@@ -616,7 +625,8 @@ class Scene:
             out += ['--scope', role]
             role = step[2].split(':')[0]
         elif role == 'task':
-            out += ['--pid', str(self.rnd.choice(self.pids))]
+            self.target = self.rnd.choice(self.pids)
+            out += ['--pid', str(self.target)]
             role = 'criu-restore'
         if call is None:
             if role in ('at any time',):
@@ -645,6 +655,8 @@ class Scene:
         killed = said[0] if said and said[0].startswith('killed') else ''
         if op in BACK:
             self.settle_restore()
+            if step[1] == 'task' and killed.endswith('\t0') and not alive(self.target):
+                raise Taken('the task was killed after the restore had let it go')
         else:
             self.settle()
         outcome = self.after(op, (killed + ' ' + step[1]) if killed else None)
@@ -782,7 +794,7 @@ def one_victim(args, rnd, v, todo, steps, score):
                 missed += 1
                 queue.append(step if outcome == '' else more_steps(rnd, v, score.done, steps))
         except Taken as e:
-            print('  a new victim, since pids are taken: %s' % e, flush=True)
+            print('  a new victim: %s' % e, flush=True)
             scene.end()
             scene.root, scene.image, since = 0, None, 0
         except (Harm, subprocess.TimeoutExpired) as e:
