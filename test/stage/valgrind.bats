@@ -11,7 +11,7 @@ clean()
 
 @test "crit and criu-restore --plan under valgrind: a checkpoint, and a damaged one" {
 	requires_command valgrind
-	[ ! -e "$BUILD/san" ] || skip "a build with sanitizers"
+	[ ! -e "$BUILD/.sanitized" ] || skip "a build with sanitizers"
 	local name verb
 	start_victim tree
 	dump -R
