@@ -505,7 +505,7 @@ int main(int argc, char **argv)
 	make_images(img);
 	test_restore(img);
 	fchmod(fd, 0640);
-	test_changed(img, "permissions", CR_E_FILE_CHANGED);
+	test_changed(img, "permissions", CR_E_FILE_MODE);
 	fchmod(fd, 0600);
 	if (write(fd, "more", 4) != 4)
 		return 1;
