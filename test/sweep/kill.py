@@ -561,6 +561,9 @@ class Scene:
             if not alive(self.root) or not self.came_back():
                 self.gone()
                 if (listing(self.dir), listing(self.img)) != self.image:
+                    # A program that was let go and then killed may have made files by itself; the image is not its to change.
+                    if killed and killed.endswith(' task') and not self.v.quiet and listing(self.img) == self.image[1]:
+                        raise Taken('the task was killed after the restore had let it go')
                     a, b = sum(self.image, []), sum((listing(self.dir), listing(self.img)), [])
                     raise Harm('files were left or changed by a restore: %s' % [x for x in a + b if (x in a) != (x in b)][:6])
                 journal = [n for n in os.listdir(self.work) if n.startswith('.')]
