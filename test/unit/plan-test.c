@@ -133,6 +133,15 @@ static void circles(void)
 	ok(plan_find(&p, 2999) == 2999 && plan_find(&p, 1000) == 1000 && plan_find(&p, 3000) == PLAN_NONE,
 	   "a large index");
 	arena_free(&a);
+
+	/* Numbers in a row fill a table without one collision: it must not become full. */
+	p = (struct plan){};
+	for (int i = 5000; i < 5000 + 1024; i++) {
+		plan_index(&p, &a, i, i);
+		if (plan_find(&p, 1) != PLAN_NONE)
+			break;
+	}
+	ok(plan_find(&p, 5000) == 5000 && plan_find(&p, 6023) == 6023, "1,024 pids in a row");
 }
 
 int main(void)

@@ -60,20 +60,16 @@ static int grow(struct plan *p, struct arena *a)
 
 int plan_index(struct plan *p, struct arena *a, pid_t pid, int task)
 {
-	uint32_t i, n = 0;
+	uint32_t i;
 
 	if (plan_find(p, pid) != PLAN_NONE)
 		return -EEXIST;
-	/* Long probes mean a full table. */
-	if (!p->hash && grow(p, a))
+	/* At most half full: a search ends at an empty cell. */
+	if ((!p->hash || p->hash_used > p->hash_mask / 2) && grow(p, a))
 		return -ENOMEM;
 	for (i = slot(p, pid); p->hash[2 * i]; i = (i + 1) & p->hash_mask)
-		if (++n > 16) {
-			if (grow(p, a))
-				return -ENOMEM;
-			n = 0;
-			i = slot(p, pid) - 1;
-		}
+		;
+	p->hash_used++;
 	p->hash[2 * i] = (uint32_t)pid;
 	p->hash[2 * i + 1] = (uint32_t)task;
 	return 0;

@@ -79,7 +79,7 @@ struct plan {
 	struct CgroupEntry *cgroup;   /* NULL: none */
 	struct TimensEntry *timens;   /* NULL: none */
 	uint32_t *hash;
-	uint32_t hash_mask;
+	uint32_t hash_mask, hash_used;
 };
 
 /* Read and check everything but files and page contents. Return: 0 or -errno with @e. */
