@@ -106,7 +106,7 @@ restore_when_free()
 
 @test "tasks that exec, fork, end, change credentials, files and mappings while they are seized: dumped, unharmed" {
 	start_victim racer
-	for ((i = 0; i < ${RACES:-6}; i++)); do
+	for ((i = 0; i < ${RACES:-2}; i++)); do
 		ROUND_TRIPS=3 dump -R
 		runs_on
 		all_roles_go_on
@@ -117,7 +117,7 @@ restore_when_free()
 
 @test "the same restored, from images taken at any moment" {
 	start_victim racer
-	for ((i = 0; i < ${RACE_RESTORES:-3}; i++)); do
+	for ((i = 0; i < ${RACE_RESTORES:-1}; i++)); do
 		ROUND_TRIPS=3 dump
 		restore
 		runs_on
@@ -129,7 +129,7 @@ restore_when_free()
 
 @test "a thread that execs while its process is seized" {
 	start_victim racer thread-exec
-	for ((i = 0; i < ${RACES:-6}; i++)); do
+	for ((i = 0; i < ${RACES:-2}; i++)); do
 		"$CRIU" dump -R -t "$PID" -D "$IMG" -W "$WORK" -o dump.log --timeout 10 3>&- || fail "dump $i"
 		runs_on
 		n=$(ticks 2)
