@@ -213,14 +213,13 @@ static int after_bind(const InetSkEntry *s, int fd, const char *what, struct cr_
 	return set_options(v, sizeof(v) / sizeof(v[0]), fd, what, e);
 }
 
-static int open_inet(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
+/* A socket at its addresses, which does not listen yet. @what: filled with the address. Return: descriptor or -errno with @e. */
+static int open_bound(struct rst *r, const struct FileEntry *fe, char what[FILES_WHAT], struct cr_err *e)
 {
 	const InetSkEntry *s = fe->isk;
-	_cleanup_close_ int fd = -1;
-	char what[FILES_WHAT];
+	_cleanup_close_ int fd = socket(s->family, s->type | SOCK_CLOEXEC, s->proto);
 	int ret;
 
-	fd = socket(s->family, s->type | SOCK_CLOEXEC, s->proto);
 	if (fd < 0)
 		return files_failed(r, fe, errno, "socket", e);
 	address_text(s, s->src_addr, s->src_port, what);
@@ -229,6 +228,16 @@ static int open_inet(struct rst *r, const struct FileEntry *fe, struct cr_err *e
 		ret = bind_it(s, fd, e);
 	if (!ret && s->state == ST_ESTABLISHED)
 		ret = connect_it(s, fd, e);
+	return ret ? ret : TAKE_FD(fd);
+}
+
+static int open_inet(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
+{
+	const InetSkEntry *s = fe->isk;
+	char what[FILES_WHAT];
+	_cleanup_close_ int fd = open_bound(r, fe, what, e);
+	int ret = fd < 0 ? fd : 0;
+
 	if (!ret && s->state == ST_LISTEN && listen(fd, s->backlog > INT32_MAX ? INT32_MAX : (int)s->backlog) < 0)
 		ret = cr_err_set(e, errno == EADDRINUSE ? CR_E_ADDRESS_TAKEN : CR_E_SYSTEM, errno, what,
 				 "listen failed");
@@ -245,20 +254,10 @@ static int open_inet(struct rst *r, const struct FileEntry *fe, struct cr_err *e
 /* The address is bound for a moment, but no connection is ever accepted there, and no packet leaves. */
 static int precheck(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
 {
-	const InetSkEntry *s = fe->isk;
-	_cleanup_close_ int fd = socket(s->family, s->type | SOCK_CLOEXEC, s->proto);
 	char what[FILES_WHAT];
-	int ret;
+	_cleanup_close_ int fd = open_bound(r, fe, what, e);
 
-	if (fd < 0)
-		return files_failed(r, fe, errno, "socket", e);
-	address_text(s, s->src_addr, s->src_port, what);
-	ret = before_bind(s, fd, what, e);
-	if (!ret)
-		ret = bind_it(s, fd, e);
-	if (!ret && s->state == ST_ESTABLISHED)
-		ret = connect_it(s, fd, e);
-	return ret;
+	return fd < 0 ? fd : 0;
 }
 
 static int shut(struct rst *r, const struct FileEntry *fe, int fd, struct cr_err *e)
