@@ -21,12 +21,20 @@ rows()
 }
 
 @test "no command, two commands, an unknown one: usage on stdout, exit 1" {
-	for args in "" "bogus" "dump restore" "-t 5" "dump -t 1 -- true"; do
+	while IFS='|' read -r args told; do
 		# shellcheck disable=SC2086
-		run bash -c '"$0" '"$args"' 2>/dev/null' "$CRIU"
+		run bash -c '"$0" '"$args"' 2>"$1"' "$CRIU" "$T/err"
 		[ "$status" = 1 ]
 		[[ $output == *Usage:* ]]
-	done
+		[ "$(cat "$T/err")" = "criu: $told" ] || { cat "$T/err"; fail "$args"; }
+	done <<-'END'
+		|a command is missing
+		-t 5|a command is missing
+		bogus|there is no command bogus
+		dump restore|dump: the word restore is one too many (does an option before it lack its value?)
+		dump -t -D img|dump: the word img is one too many (does an option before it lack its value?)
+		dump -t 1 -- true|dump: the word after -- is one too many (does an option before it lack its value?)
+	END
 }
 
 @test "an unknown option: usage on stdout, exit 1, and it is named" {
