@@ -31,7 +31,7 @@ load ../lib
 	"$PYTHON" -c 'import socket,sys,time; s = socket.socket(); s.bind(("127.0.0.1", int(sys.argv[1]))); s.listen(1); print("up", flush=True); time.sleep(100)' "$(fact port)" >"$T/up" 3>&- &
 	wait_for 5 has_line "$T/up" up
 	refused address-taken "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
-	[[ $output == *"127.0.0.1:$(fact port)"* ]]
+	[[ $output == *"127.0.0.1:$(fact port): it is in use by python3"*" (process $!: "*"end process $!, "* ]]
 	[ ! -d "/proc/$PID" ]
 	kill %%
 	wait %% || true

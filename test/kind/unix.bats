@@ -32,7 +32,7 @@ load ../lib
 	"$PYTHON" -c "import socket,sys,time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1); time.sleep(100)" "$(fact path)" 3>&- &
 	wait_for 5 test -S "$(fact path)"
 	refused address-taken "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
-	[[ $output == *"$(fact path)"* ]]
+	[[ $output == *"$(fact path): it is in use by python3"*" (process $!: "*"end process $!, "* ]]
 	kill %%
 	restore
 	victim_finish

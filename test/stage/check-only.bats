@@ -90,6 +90,18 @@ check_finds()
 	[ "$(jq '.findings | length' "$T/report.json")" = 1 ] || { echo "$REPORT" >&2; fail "more was found"; }
 }
 
+# All findings name this process as who is in the way: by pid, command line, parent, start; and what to do.
+named_holder()
+{
+	local started
+
+	started=$(date -d "$(ps -o lstart= -p "$1")" '+%Y-%m-%d %H:%M') || return 1
+	jq -e --arg p "$1" --arg parent $$ --arg t "$started" '.findings | length > 0 and all(
+		(.reason | startswith("it is in use by python3") and contains("(process \($p): \"") and contains("helper.py\", parent \($parent) (")
+			and contains(", started \($t)")) and (.remedy | startswith("end process \($p), ")))' "$T/report.json" >/dev/null ||
+		{ jq .findings "$T/report.json" >&2; fail "process $1 is not named"; }
+}
+
 # ---- the dump ----
 @test "dump: all stages run, no contents of memory are written, the tree is unharmed, the image is marked" {
 	VICTIM=environment start_victim memory argument
@@ -238,6 +250,23 @@ os.mkfifo("fifo"); f = os.open("fifo", os.O_RDWR)'
 	[[ $(jq -r '.findings[0].reason' "$T/report.json") == *sleep* ]]
 }
 
+@test "restore finds: who has the pids: one finding for each process, with all the numbers that it has" {
+	start_victim many-threads 40
+	dump -R
+	check_finds pid-taken "pids $PID" pids
+	[[ $(jq -r '.findings[0].reason' "$T/report.json") == "they are in use by many-threads (process $PID: "*", parent "*", started "* ]]
+	[ "$(jq -r '.areas[] | select(.area == "pids") | .tested' "$T/report.json")" = 40 ]
+	# All of them, however many lie side by side.
+	jq -r '.findings[0].object' "$T/report.json" | sed 's/^pids //; s/, /\n/g' |
+		awk -F- '{ for (i = $1; i <= (NF > 1 ? $2 : $1); i++) print i }' >"$T/told"
+	find "/proc/$PID/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n | diff - "$T/told"
+	refused pid-taken "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
+	[ "$(grep -c '\[pid-taken\]' "$WORK/restore.log")" = 1 ]
+	[ "$(jq '.pid_conflicts | length' "$WORK/restore.json")" = 40 ]
+	jq -e --argjson p "$PID" '[.pid_conflicts[] | select(.process == $p) | .used_as] | group_by(.) | map(length) == [1, 39]' "$WORK/restore.json"
+	victim_finish
+}
+
 @test "restore finds: a pid above pid_max" {
 	checkpoint
 	max=$(cat /proc/sys/kernel/pid_max)
@@ -329,14 +358,29 @@ open("ports", "w").write("%d %d\n" % (l.getsockname()[1], u.getsockname()[1]))'
 	start_helper "import socket
 l = socket.socket(); l.bind(('127.0.0.1', $tcp)); l.listen()"
 	check_finds address-taken "TCP 127.0.0.1:$tcp" addresses
+	named_holder "${HELPERS[0]}"
+	# The address of all is in the way as well, of both families; a connection there is not who is meant.
 	kill "${HELPERS[0]}"
 	wait "${HELPERS[0]}" || true
+	start_helper "import os, socket
+l = socket.create_server(('::', $tcp), family=socket.AF_INET6, dualstack_ipv6=True)
+if os.fork() == 0:
+	l.close()
+	c = socket.create_connection(('127.0.0.1', $tcp))
+	__import__('time').sleep(1000)
+s = l.accept()"
+	check_finds address-taken "TCP 127.0.0.1:$tcp" addresses
+	named_holder "${HELPERS[1]}"
+	pkill -KILL -P "${HELPERS[1]}"
+	kill "${HELPERS[1]}"
+	wait "${HELPERS[1]}" || true
 	check_fine
 	start_helper "import socket
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('127.0.0.1', $udp))"
 	check_finds address-taken "UDP 127.0.0.1:$udp" addresses
-	kill "${HELPERS[1]}"
-	wait "${HELPERS[1]}" || true
+	named_holder "${HELPERS[2]}"
+	kill "${HELPERS[2]}"
+	wait "${HELPERS[2]}" || true
 	"$CRIT" edit "$IMG" --remap-address 127.0.0.1=192.0.2.7
 	check
 	found address-missing "TCP 192.0.2.7:$tcp" addresses
@@ -358,6 +402,7 @@ b = socket.socket(socket.AF_UNIX); b.bind('\\0criu-test-$PID'); b.listen()"
 	found address-taken name "unix names"
 	found address-taken "@criu-test-$PID" "unix names"
 	[ "$(jq '.findings | length' "$T/report.json")" = 2 ]
+	named_holder "${HELPERS[0]}"
 	kill "${HELPERS[0]}"
 	wait "${HELPERS[0]}" || true
 	rm "$DIR/name"

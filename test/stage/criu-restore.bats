@@ -163,7 +163,7 @@ json()
 		echo $((PID - 1)) >/proc/sys/kernel/ns_last_pid
 		sleep 100 3>&- &
 		[ $! = "$PID" ] && break
-		kill $!
+		kill -KILL $! # a shell that has not become sleep yet forgets other signals
 	done
 	[ $! = "$PID" ] || skip "pid $PID is not to be had"
 	run R -d

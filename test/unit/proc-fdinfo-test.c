@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Parsers of fdinfo and of socket diagnostics: what the kernel writes, and what it never would. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/unix_diag.h>
@@ -131,6 +133,27 @@ static void test_unix(void)
 	ok(diag_unix_parse(msg, len, &s) == -EBADMSG, "unix: peer too short");
 }
 
+static void test_inet(void)
+{
+	struct inet_diag_msg head = { .idiag_family = AF_INET6, .idiag_state = 10, .idiag_inode = 77 };
+	uint8_t msg[256] = { 0 }, shutdown = 2, only = 1;
+	size_t len = sizeof(head);
+	struct diag_inet s;
+
+	head.id.idiag_sport = htons(8080);
+	head.id.idiag_src[3] = htonl(1);
+	head.id.idiag_if = 5;
+	memcpy(msg, &head, sizeof(head));
+	len += attr(msg + len, INET_DIAG_SHUTDOWN, &shutdown, 1);
+	len += attr(msg + len, INET_DIAG_SKV6ONLY, &only, 1);
+	ok(diag_inet_parse(msg, len, &s) == 0 && s.ino == 77 && s.family == AF_INET6 && s.state == 10 &&
+		   s.port == 8080 && !s.addr[0] && s.addr[3] == htonl(1) && s.ifindex == 5 && s.shutdown == 2 &&
+		   s.v6only,
+	   "inet socket");
+	ok(diag_inet_parse(msg, sizeof(head) - 1, &s) == -EBADMSG, "inet: head cut");
+	ok(diag_inet_parse(msg, sizeof(head) + 2, &s) == -EBADMSG, "inet: attribute cut");
+}
+
 /* Any bytes: no crash (SAN=1 sees more). */
 static void test_noise(void)
 {
@@ -173,6 +196,7 @@ int main(void)
 	test_extra();
 	test_epoll();
 	test_unix();
+	test_inet();
 	test_noise();
 	return tap_done();
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -96,6 +98,22 @@ static pid_t orphan(bool session, pid_t *ret_member)
 	return leader;
 }
 
+static void sockets(void)
+{
+	struct proc_who w;
+	struct stat st;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) || fstat(pair[0], &st))
+		return;
+	ok(!proc_who_socket((uint32_t)st.st_ino, &w) && w.pid == getpid() && w.as == PROC_WHO_PROCESS && w.start,
+	   "who has a socket");
+	close(pair[0]);
+	ok(proc_who_socket((uint32_t)st.st_ino, &w) == -ESRCH, "a socket that was closed");
+	ok(proc_who_socket(0, &w) == -ESRCH, "no socket");
+	close(pair[1]);
+}
+
 int main(void)
 {
 	time_t now = time(NULL);
@@ -133,5 +151,6 @@ int main(void)
 	ok(strstr(proc_who_text(&w, text, sizeof(text)), "in use by the zombie proc-who-test (process "), "%s", text);
 	waitpid(leader, NULL, 0);
 	ok(proc_who(leader, &w) == -ESRCH, "nobody");
+	sockets();
 	return tap_done();
 }

@@ -5,8 +5,8 @@
  * Theory of operation. A number is taken while any task uses it, as pid, thread id, process group or session. The
  * first two are asked for by tkill(2), groups by kill(2); for sessions no call exists, so they are looked for in
  * /proc only when time does not matter: once a conflict is found, and by --check-only. Else the clone fails, and its
- * error says the same. All conflicts are told in one go, with the process behind each. A pid that is about to become
- * free is waited for.
+ * error says the same. All conflicts are told in one go, once for each process that is behind them: a program that still
+ * runs has all the numbers of its threads. A pid that is about to become free is waited for.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -80,37 +80,81 @@ static bool stays_taken(pid_t pid, unsigned *looks)
 
 /* ---- telling ---- */
 
-static void describe(pid_t pid, const struct proc_who *w, struct cr_err *e)
-{
-	char object[32], text[384];
+/* A process, and what it has of the numbers that are wanted. */
+struct holder {
+	struct proc_who w; /* pid 0: it cannot be seen */
+	pid_t *ids;	   /* malloc'ed */
+	size_t n, cap;
+};
 
-	snprintf(object, sizeof(object), "pid %d", pid);
-	if (!w) {
-		cr_err_set(e, CR_E_PID_TAKEN, 0, object, "it is in use, but its holder cannot be seen");
+struct holders {
+	struct holder *v; /* malloc'ed */
+	size_t n, cap;
+};
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const pid_t *)a - *(const pid_t *)b;
+}
+
+/* "pid 12", "pids 12-14, 20"; what has no room: "... and 7 more". @ids: sorted */
+static void numbers_text(const pid_t *ids, size_t n, char *buf, size_t size)
+{
+	enum { ROOM = 48 }; /* for two numbers and the end */
+	int at = snprintf(buf, size, n == 1 ? "pid " : "pids ");
+
+	for (size_t i = 0, last; i < n; i = last + 1) {
+		if ((size_t)at + ROOM > size) {
+			snprintf(buf + at, size - (size_t)at, " ... and %zu more", n - i);
+			return;
+		}
+		for (last = i; last + 1 < n && ids[last + 1] == ids[last] + 1; last++)
+			;
+		at += snprintf(buf + at, size - (size_t)at, "%s%d", i ? ", " : "", ids[i]);
+		if (last > i)
+			at += snprintf(buf + at, size - (size_t)at, "%s%d", last > i + 1 ? "-" : ", ", ids[last]);
+	}
+}
+
+static void describe(struct holder *h, struct cr_err *e)
+{
+	struct proc_who w = h->w;
+	char object[sizeof(e->object)], text[sizeof(e->reason)];
+
+	qsort(h->ids, h->n, sizeof(*h->ids), by_number);
+	numbers_text(h->ids, h->n, object, sizeof(object));
+	if (!w.pid) {
+		cr_err_set(e, CR_E_PID_TAKEN, 0, object, "%s in use, but its holder cannot be seen",
+			   h->n > 1 ? "they are" : "it is");
 		return;
 	}
-	cr_err_set(e, CR_E_PID_TAKEN, 0, object, "%s", proc_who_text(w, text, sizeof(text)));
-	if (w->state == 'Z')
-		cr_err_remedy(e, "process %d%s%s%s must reap it, or end; then restore again", w->ppid,
-			      w->parent[0] ? " (" : "", w->parent, w->parent[0] ? ")" : "");
+	if (h->n > 1)
+		w.as = PROC_WHO_SEVERAL;
+	cr_err_set(e, CR_E_PID_TAKEN, 0, object, "%s", proc_who_text(&w, text, sizeof(text)));
+	if (w.state == 'Z')
+		cr_err_remedy(e, "process %d%s%s%s must reap it, or end; then restore again", w.ppid,
+			      w.parent[0] ? " (" : "", w.parent, w.parent[0] ? ")" : "");
 	else
-		cr_err_remedy(e, "end process %d, or restore in a new pid namespace: criu-ns restore", w->pid);
+		cr_err_remedy(e, "end process %d, or restore in a new pid namespace: criu-ns restore", w.pid);
 }
 
 int pid_taken(pid_t pid, struct cr_err *e)
 {
-	struct proc_who w;
+	struct holder h = { .ids = &pid, .n = 1 };
 
-	describe(pid, proc_who(pid, &w) ? NULL : &w, e);
+	if (proc_who(pid, &h.w))
+		h.w.pid = 0;
+	describe(&h, e);
 	return -EEXIST;
 }
 
+/* For restore.json. */
 static json_t *row(pid_t pid, const struct proc_who *w)
 {
 	char start[32];
 	json_t *j;
 
-	if (!w)
+	if (!w->pid)
 		return json_pack("{s:i}", "pid", pid);
 	j = json_pack("{s:i, s:s, s:i, s:s#, s:i, s:s}", "pid", pid, "used_as", proc_who_as_name(w->as), "process",
 		      w->pid, "state", &w->state, 1, "parent", w->ppid, "started",
@@ -124,17 +168,66 @@ static json_t *row(pid_t pid, const struct proc_who *w)
 	return j;
 }
 
-static int conflict(struct restore *x, pid_t pid, struct cr_err *e)
+static struct holder *holder_of(struct holders *all, const struct proc_who *w)
 {
-	struct proc_who who, *w = proc_who(pid, &who) ? NULL : &who;
-	struct cr_err found = { 0 };
+	for (size_t i = 0; i < all->n; i++)
+		if (all->v[i].w.pid == w->pid)
+			return &all->v[i];
+	if (all->n == all->cap) {
+		size_t cap = all->cap ? 2 * all->cap : 8;
+		struct holder *v = reallocarray(all->v, cap, sizeof(*v));
 
+		if (!v)
+			return NULL;
+		all->v = v;
+		all->cap = cap;
+	}
+	all->v[all->n] = (struct holder){ .w = *w };
+	return &all->v[all->n++];
+}
+
+static int conflict(struct restore *x, struct holders *all, pid_t pid, struct cr_err *e)
+{
+	struct proc_who w;
+	struct holder *h;
+
+	if (proc_who(pid, &w))
+		w.pid = 0;
 	if (!x->conflicts)
 		x->conflicts = json_array();
-	describe(pid, w, &found);
-	if (cr_report_add(&x->taken, &found) || json_array_append_new(x->conflicts, row(pid, w)))
+	h = holder_of(all, &w);
+	if (!h || json_array_append_new(x->conflicts, row(pid, &w)))
 		return cr_err_nomem(e);
+	if (h->n == h->cap) {
+		size_t cap = h->cap ? 2 * h->cap : 8;
+		pid_t *ids = reallocarray(h->ids, cap, sizeof(*ids));
+
+		if (!ids)
+			return cr_err_nomem(e);
+		h->ids = ids;
+		h->cap = cap;
+	}
+	h->ids[h->n++] = pid;
 	return 0;
+}
+
+static int describe_all(struct restore *x, struct holders *all, struct cr_err *e)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		struct cr_err found = { 0 };
+
+		describe(&all->v[i], &found);
+		if (cr_report_add(&x->taken, &found))
+			return cr_err_nomem(e);
+	}
+	return 0;
+}
+
+static void holders_free(struct holders *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		free(all->v[i].ids);
+	free(all->v);
 }
 
 /* ---- looking ---- */
@@ -161,7 +254,7 @@ static bool is_wanted(const struct restore *x, pid_t pid)
 }
 
 /* Numbers that are in use as sessions only. */
-static int look_for_sessions(struct restore *x, struct cr_err *e)
+static int look_for_sessions(struct restore *x, struct holders *all, struct cr_err *e)
 {
 	DIR *dir = opendir("/proc");
 	const struct dirent *d;
@@ -177,14 +270,14 @@ static int look_for_sessions(struct restore *x, struct cr_err *e)
 			continue;
 		last = st.session;
 		if (st.session > 0 && !in_use(st.session) && is_wanted(x, st.session) && !is_known(x, st.session))
-			err = conflict(x, st.session, e);
+			err = conflict(x, all, st.session, e);
 	}
 	if (dir)
 		closedir(dir);
 	return err;
 }
 
-static int look(struct restore *x, struct cr_err *e)
+static int look(struct restore *x, struct holders *all, struct cr_err *e)
 {
 	const struct plan *p = &x->plan;
 	unsigned looks = 0; /* in all */
@@ -195,20 +288,24 @@ static int look(struct restore *x, struct cr_err *e)
 
 		rst_area(&x->rst, "pids", t->nr_threads ? t->nr_threads : 1);
 		if (stays_taken(t->pid, &looks))
-			err = conflict(x, t->pid, e);
+			err = conflict(x, all, t->pid, e);
 		for (size_t k = 1; !err && k < t->nr_threads; k++)
 			if (stays_taken(t->threads[k].tid, &looks))
-				err = conflict(x, t->threads[k].tid, e);
+				err = conflict(x, all, t->threads[k].tid, e);
 	}
-	if (!err && (x->taken.n || x->opts.check_only))
-		err = look_for_sessions(x, e);
+	if (!err && (all->n || x->opts.check_only))
+		err = look_for_sessions(x, all, e);
 	return err;
 }
 
 int tree_check_pids(struct restore *x, struct cr_err *e)
 {
-	int ret = 0, err = look(x, e);
+	struct holders all = { 0 };
+	int ret = 0, err = look(x, &all, e);
 
+	if (!err)
+		err = describe_all(x, &all, e);
+	holders_free(&all);
 	/* The first comes last: it is the one that is returned. */
 	for (size_t i = x->taken.n; !err && i-- > 0;) {
 		*e = x->taken.v[i];
@@ -217,6 +314,7 @@ int tree_check_pids(struct restore *x, struct cr_err *e)
 			log_failure(e);
 	}
 	if (ret && x->taken.n > LINES)
-		log_error("%zu more pids are taken: restore.json names all of them", x->taken.n - LINES);
+		log_error("%zu more processes have pids that are needed: restore.json names all of them",
+			  x->taken.n - LINES);
 	return err ? err : ret;
 }

@@ -52,7 +52,7 @@ struct restore {
 	int timens; /* our own time namespace, to go back to; -1 */
 	uint64_t start_us, fork_us, forked_us;
 	struct stage_facts facts; /* of restore.json */
-	struct cr_report taken;	  /* pids: all conflicts, and the same for restore.json */
+	struct cr_report taken;	  /* pids: one for each process that has some, and the same for restore.json */
 	json_t *conflicts;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "proc/sockdiag.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -101,11 +102,18 @@ int diag_inet_parse(const void *msg, size_t len, struct diag_inet *ret)
 	if (len < sizeof(head))
 		return -EBADMSG;
 	memcpy(&head, msg, sizeof(head));
-	s = (struct diag_inet){ .ino = head.idiag_inode, .state = head.idiag_state };
+	s = (struct diag_inet){ .ino = head.idiag_inode,
+				.family = head.idiag_family,
+				.state = head.idiag_state,
+				.port = ntohs(head.id.idiag_sport),
+				.ifindex = head.id.idiag_if };
+	memcpy(s.addr, head.id.idiag_src, sizeof(s.addr));
 	attrs = (struct nl_attr){ (const uint8_t *)msg + sizeof(head), (const uint8_t *)msg + len };
 	while ((more = nl_attr_next(&attrs, &type, &data, &data_len)) > 0)
 		if (type == INET_DIAG_SHUTDOWN && data_len >= 1)
 			s.shutdown = *(const uint8_t *)data & 3;
+		else if (type == INET_DIAG_SKV6ONLY && data_len >= 1)
+			s.v6only = *(const uint8_t *)data != 0;
 	if (more < 0)
 		return more;
 	*ret = s;

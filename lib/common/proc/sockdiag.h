@@ -25,9 +25,13 @@ struct diag_unix {
 };
 
 struct diag_inet {
-	uint32_t ino;
-	uint8_t state;
+	uint32_t ino; /* 0: nobody has it any more (TIME_WAIT) */
+	uint8_t family, state;
 	uint8_t shutdown;
+	bool v6only;
+	uint16_t port;	  /* its own */
+	uint32_t addr[4]; /* its own, in network order; of AF_INET the first word */
+	uint32_t ifindex; /* 0: not bound to a device */
 };
 
 /* @len: bytes of struct unix_diag_msg and its attributes. Return: 0 or -EBADMSG. */

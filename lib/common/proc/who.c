@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Theory of operation: a number is taken as long as any task uses it, be it as pid, thread id, process group or
- * session; only for the first two there is a directory in /proc, so for the others all processes are asked. This is
- * slow, and for an error message only. What is read may be gone in the next moment: what cannot be read is left out.
+ * session; only for the first two there is a directory in /proc, so for the others all processes are asked, and for a
+ * socket all their descriptors. This is slow, and for an error message only. What is read may be gone in the next moment: what cannot be read is left out.
  */
 #include "proc/who.h"
 
@@ -246,11 +246,55 @@ int proc_who(pid_t id, struct proc_who *ret)
 	return err ? -ESRCH : 0;
 }
 
+/* ---- sockets ---- */
+
+static bool has_socket(int proc, const char *link)
+{
+	int fd = openat(proc, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *d;
+	bool found = false;
+	char text[64];
+
+	if (!dir) {
+		fd_close(fd);
+		return false;
+	}
+	while (!found && (d = readdir(dir)))
+		found = readlink_at(dirfd(dir), d->d_name, text, sizeof(text)) > 0 && !strcmp(text, link);
+	closedir(dir);
+	return found;
+}
+
+int proc_who_socket(uint32_t ino, struct proc_who *ret)
+{
+	DIR *dir = ino ? opendir("/proc") : NULL;
+	const struct dirent *d;
+	int err = -ESRCH;
+	char link[32];
+
+	snprintf(link, sizeof(link), "socket:[%u]", ino);
+	while (dir && err && (d = readdir(dir))) {
+		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
+		_cleanup_close_ int proc = pid > 0 ? open_proc_pid(pid) : -1;
+		struct proc_stat st;
+
+		if (proc < 0 || !has_socket(proc, link) || proc_stat_read(proc, "stat", &st))
+			continue;
+		*ret = (struct proc_who){ .as = PROC_WHO_PROCESS };
+		fill(proc, &st, ret);
+		err = 0;
+	}
+	if (dir)
+		closedir(dir);
+	return err;
+}
+
 /* ---- text ---- */
 
 const char *proc_who_as_name(enum proc_who_as as)
 {
-	static const char *const names[] = { "process", "thread", "process group", "session" };
+	static const char *const names[] = { "process", "thread", "process group", "session", "several" };
 
 	return names[as];
 }
@@ -266,7 +310,8 @@ char *proc_who_start(const struct proc_who *w, char *buf, size_t size)
 
 char *proc_who_text(const struct proc_who *w, char *buf, size_t size)
 {
-	static const char *const as[] = { "in use by", "a thread of", "the process group of", "the session of" };
+	static const char *const as[] = { "it is in use by", "it is a thread of", "it is the process group of",
+					  "it is the session of", "they are in use by" };
 	char start[32], inner[64] = "", parent[96] = "";
 
 	if (w->inner)
@@ -274,7 +319,7 @@ char *proc_who_text(const struct proc_who *w, char *buf, size_t size)
 	if (w->ppid)
 		snprintf(parent, sizeof(parent), ", parent %d%s%s%s", w->ppid, w->parent[0] ? " (" : "", w->parent,
 			 w->parent[0] ? ")" : "");
-	snprintf(buf, size, "it is %s %s%s (process %d%s%s%s%s, started %s%s%s%s)", as[w->as],
+	snprintf(buf, size, "%s %s%s (process %d%s%s%s%s, started %s%s%s%s)", as[w->as],
 		 w->state == 'Z' ? "the zombie " : "", w->comm, w->pid, w->command[0] ? ": \"" : "", w->command,
 		 w->command[0] ? "\"" : "", parent, proc_who_start(w, start, sizeof(start)), inner,
 		 w->container[0] ? ", in the container " : "", w->container);

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who has a pid: for people who wanted it for something else. */
+/* Who has a pid, or a socket: for people who wanted it for something else. */
 #ifndef CR_PROC_WHO_H
 #define CR_PROC_WHO_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
 
-enum proc_who_as { PROC_WHO_PROCESS, PROC_WHO_THREAD, PROC_WHO_GROUP, PROC_WHO_SESSION };
+enum proc_who_as {
+	PROC_WHO_PROCESS,
+	PROC_WHO_THREAD,
+	PROC_WHO_GROUP,
+	PROC_WHO_SESSION,
+	PROC_WHO_SEVERAL /* never found: for a text about several numbers that one process has */
+};
 
 struct proc_who {
 	enum proc_who_as as;
@@ -29,7 +36,9 @@ struct proc_who {
  * Return: 0; -ESRCH: nobody that can be seen.
  */
 int proc_who(pid_t id, struct proc_who *ret);
-/* "process", "thread", "process group", "session" */
+/* Who has the socket with this inode number open? Return: 0; -ESRCH: nobody that can be seen. */
+int proc_who_socket(uint32_t ino, struct proc_who *ret);
+/* "process", "thread", "process group", "session"; "several" */
 const char *proc_who_as_name(enum proc_who_as as);
 /* "it is in use by sleep (process 12: "sleep 100", parent 1 (init), started 2026-11-21 07:00:00, in docker ...)" */
 char *proc_who_text(const struct proc_who *w, char *buf, size_t size);

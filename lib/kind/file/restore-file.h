@@ -75,6 +75,13 @@ int files_failed(const struct rst *r, const struct FileEntry *fe, int err, const
 int files_refuse(const struct rst *r, const struct FileEntry *fe, enum cr_code code, struct cr_err *e, const char *fmt,
 		 ...) __attribute__((format(printf, 5, 6)));
 
+/*
+ * Another socket has an address that one of the images needs: who has that open?
+ * @ino: its inode number; 0: it was not found
+ * @what: the address. Return: -EADDRINUSE with @e.
+ */
+int files_address_taken(uint32_t ino, const char *what, struct cr_err *e);
+
 /* Payloads behind the entries of pipes-data.img and the like: where they stand in the image. */
 struct files_blob {
 	uint32_t key;	/* pipe_id, id_for */

@@ -15,6 +15,7 @@
 #include "fdinfo.pb-c.h"
 #include "kind/file/restore-internal.h"
 #include "pipe-data.pb-c.h"
+#include "proc/who.h"
 #include "sk-opts.pb-c.h"
 
 #ifndef SO_BUF_LOCK
@@ -54,6 +55,19 @@ int files_refuse(const struct rst *r, const struct FileEntry *fe, enum cr_code c
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	return cr_err_set(e, code, 0, files_what(r, fe, what), "%s", text);
+}
+
+int files_address_taken(uint32_t ino, const char *what, struct cr_err *e)
+{
+	char text[sizeof(e->reason)];
+	struct proc_who w;
+
+	if (proc_who_socket(ino, &w))
+		return cr_err_set(e, CR_E_ADDRESS_TAKEN, EADDRINUSE, what,
+				  "another socket has it, and who has that socket cannot be seen");
+	cr_err_set(e, CR_E_ADDRESS_TAKEN, 0, what, "%s", proc_who_text(&w, text, sizeof(text)));
+	cr_err_remedy(e, "end process %d, or let it free the address", w.pid);
+	return -EADDRINUSE;
 }
 
 int files_reopen(int fd, int flags)

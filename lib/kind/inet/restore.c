@@ -20,7 +20,7 @@
 
 #include "base/fd.h"
 #include "fdinfo.pb-c.h"
-#include "kind/file/restore-file.h"
+#include "kind/inet/restore-inet.h"
 #include "sk-inet.pb-c.h"
 #include "tcp-stream.pb-c.h"
 
@@ -98,6 +98,13 @@ static bool any_address(const InetSkEntry *s)
 	return true;
 }
 
+static int taken(const InetSkEntry *s, int fd, struct cr_err *e)
+{
+	char what[FILES_WHAT];
+
+	return files_address_taken(inet_find_rival(s, fd), address_text(s, s->src_addr, s->src_port, what), e);
+}
+
 static int bind_it(const InetSkEntry *s, int fd, struct cr_err *e)
 {
 	char what[FILES_WHAT];
@@ -112,8 +119,7 @@ static int bind_it(const InetSkEntry *s, int fd, struct cr_err *e)
 	address_text(s, s->src_addr, s->src_port, what);
 	switch (errno) {
 	case EADDRINUSE:
-		return cr_err_set(e, CR_E_ADDRESS_TAKEN, errno, what,
-				  "the address is in use by a process outside of the tree");
+		return taken(s, fd, e);
 	case EADDRNOTAVAIL:
 		cr_err_set(e, CR_E_ADDRESS_MISSING, errno, what, "this machine does not have the address");
 		cr_err_remedy(e, "configure the address on an interface first");
@@ -239,8 +245,7 @@ static int open_inet(struct rst *r, const struct FileEntry *fe, struct cr_err *e
 	int ret = fd < 0 ? fd : 0;
 
 	if (!ret && s->state == ST_LISTEN && listen(fd, s->backlog > INT32_MAX ? INT32_MAX : (int)s->backlog) < 0)
-		ret = cr_err_set(e, errno == EADDRINUSE ? CR_E_ADDRESS_TAKEN : CR_E_SYSTEM, errno, what,
-				 "listen failed");
+		ret = errno == EADDRINUSE ? taken(s, fd, e) : cr_err_set(e, CR_E_SYSTEM, errno, what, "listen failed");
 	if (!ret)
 		ret = after_bind(s, fd, what, e);
 	if (!ret) {

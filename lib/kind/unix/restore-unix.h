@@ -14,8 +14,18 @@ enum { UNIX_F_EXTERNAL = 1, UNIX_F_SERVICE = 2, UNIX_F_CALLBACK = 4 };
 /* The other end, NULL: none in the images. */
 const struct FileEntry *unix_peer(const struct rst *r, const struct FileEntry *fe);
 
+/* restore-name.c: names, in the directory that they are relative to. Its file was removed before the dump: */
+bool unix_is_deleted(const struct UnixSkEntry *s);
+/*
+ * Give @fd the name of @s; an old file there that nobody listens at is removed.
+ * @ours: a socket of this group has the name already, and this one is to have it as well
+ */
+int unix_bind_named(const struct UnixSkEntry *s, int fd, bool ours, struct cr_err *e);
+int unix_unlink_named(const struct UnixSkEntry *s, struct cr_err *e);
 /* Connect to the socket that has the name of @s. */
 int unix_connect_named(const struct UnixSkEntry *s, int fd, struct cr_err *e);
+/* Could it be bound? @fd: a socket to try it with */
+int unix_check_named(const struct UnixSkEntry *s, int fd, struct cr_err *e);
 
 /* restore-queue.c: sk-queues.img */
 int unix_check_queue(struct rst *r, const struct FileEntry *fe, struct cr_err *e);

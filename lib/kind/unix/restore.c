@@ -10,10 +10,6 @@
  *  3. one-way connections of datagram sockets: connect(2) by name.
  * Late, when everything is in place: the queues are sent again, each packet by its receiver's peer, with descriptors
  * where it had some; after all queues of the group the shutdown states, which would forbid the sending.
- *
- * A name in the file system that a killed program left is removed before the bind; whether somebody listens there is
- * found by connecting a socket of another type, which cannot succeed: EPROTOTYPE says alive, ECONNREFUSED says dead
- * (unix(7)).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -94,185 +90,6 @@ static bool mutual(const struct FileEntry *fe, const struct FileEntry *peer)
 	return peer && peer != fe && peer->usk->peer == fe->usk->ino;
 }
 
-/* ---- names ---- */
-
-static bool is_path(const UnixSkEntry *s)
-{
-	return s->name.len && s->name.data[0];
-}
-
-static const char *name_text(const UnixSkEntry *s, char buf[FILES_WHAT])
-{
-	int len = (int)s->name.len;
-
-	if (is_path(s))
-		snprintf(buf, FILES_WHAT, "unix socket %s%s%.*s", s->name_dir ? s->name_dir : "",
-			 s->name_dir ? "/" : "", len, (const char *)s->name.data);
-	else
-		snprintf(buf, FILES_WHAT, "unix socket @%.*s", len ? len - 1 : 0,
-			 len ? (const char *)s->name.data + 1 : "");
-	return buf;
-}
-
-static socklen_t address(const UnixSkEntry *s, struct sockaddr_un *ret)
-{
-	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	memcpy(ret->sun_path, s->name.data, s->name.len);
-	return offsetof(struct sockaddr_un, sun_path) + s->name.len;
-}
-
-/* Is a socket bound there that somebody has open? Return: 1 yes, 0 no, -errno: it cannot be told. */
-static int alive(const struct sockaddr_un *a, socklen_t len, int type)
-{
-	_cleanup_close_ int fd =
-		socket(AF_UNIX, (type == SOCK_DGRAM ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0)
-		return -errno;
-	while (connect(fd, (const struct sockaddr *)a, len))
-		if (errno == ECONNREFUSED)
-			return 0;
-		else if (errno == ENOMEM || errno == ENOBUFS)
-			return -errno;
-		else if (errno != EINTR)
-			return 1;
-	return 1;
-}
-
-static int taken(const UnixSkEntry *s, const char *why, struct cr_err *e)
-{
-	char what[FILES_WHAT];
-
-	return cr_err_set(e, CR_E_ADDRESS_TAKEN, EADDRINUSE, name_text(s, what), "%s", why);
-}
-
-/*
- * May a socket be bound at its path?
- * @ours: a socket of this group has the name already, and this one is to have it as well
- * Return: 0 there is no such name, 1 a dead one stands there, -errno with @e: another has it
- */
-static int look_at_path(const UnixSkEntry *s, const struct sockaddr_un *a, socklen_t len, bool ours, struct cr_err *e)
-{
-	char path[sizeof(a->sun_path) + 1] = "";
-	struct stat st;
-	int live;
-
-	memcpy(path, a->sun_path, s->name.len);
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT || errno == ENOTDIR
-			       ? 0
-			       : cr_err_set(e, CR_E_SYSTEM, errno, path, "cannot be looked at");
-	if (!S_ISSOCK(st.st_mode))
-		return taken(s, "another file has its name now", e);
-	live = ours ? 0 : alive(a, len, s->type);
-	if (live < 0)
-		return cr_err_set(e, CR_E_SYSTEM, -live, path, "cannot tell whether a process has this socket");
-	if (live)
-		return taken(s, "a process outside of the tree has bound it", e);
-	return 1;
-}
-
-static int clear_path(const UnixSkEntry *s, const struct sockaddr_un *a, socklen_t len, bool ours, struct cr_err *e)
-{
-	char path[sizeof(a->sun_path) + 1] = "", what[FILES_WHAT];
-	int there = look_at_path(s, a, len, ours, e);
-
-	memcpy(path, a->sun_path, s->name.len);
-	if (there <= 0)
-		return there;
-	return unlink(path) < 0
-		       ? cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "the old file cannot be removed")
-		       : 0;
-}
-
-static bool is_deleted(const UnixSkEntry *s)
-{
-	return is_path(s) && s->has_deleted && s->deleted;
-}
-
-static int unlink_here(const UnixSkEntry *s, int fd, bool ours, struct cr_err *e)
-{
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1] = "", what[FILES_WHAT];
-
-	memcpy(path, s->name.data, s->name.len);
-	if (unlink(path) == 0 || errno == ENOENT)
-		return 0;
-	return cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "its file cannot be removed");
-}
-
-static int set_perms(const UnixSkEntry *s)
-{
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1] = "";
-	const FilePermsEntry *f = s->file_perms;
-
-	if (!is_path(s) || !f)
-		return 0;
-	memcpy(path, s->name.data, s->name.len);
-	return chmod(path, f->mode & 07777) < 0 || chown(path, f->uid, f->gid) < 0 ? -errno : 0;
-}
-
-static int bind_here(const UnixSkEntry *s, int fd, bool ours, struct cr_err *e)
-{
-	struct sockaddr_un a;
-	char what[FILES_WHAT];
-	socklen_t len = address(s, &a);
-	int ret;
-
-	ret = is_path(s) ? clear_path(s, &a, len, ours, e) : 0;
-	if (ret < 0)
-		return ret;
-	if (bind(fd, (struct sockaddr *)&a, len) < 0) {
-		if (errno == EADDRINUSE)
-			return taken(s, "the name is in use", e);
-		if (errno == ENOENT)
-			return cr_err_set(e, CR_E_FILE_MISSING, errno, name_text(s, what),
-					  "its directory is not there");
-		return cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "bind failed");
-	}
-	ret = set_perms(s);
-	if (ret < 0)
-		return cr_err_set(e, CR_E_SYSTEM, -ret, name_text(s, what),
-				  "the permissions of its file cannot be set");
-	/* A listener's name is still needed, to connect to it: see make_group(). */
-	return is_deleted(s) && s->state != UNIX_LISTEN ? unlink_here(s, fd, ours, e) : 0;
-}
-
-static int connect_here(const UnixSkEntry *s, int fd, bool ours, struct cr_err *e)
-{
-	struct sockaddr_un a;
-	char what[FILES_WHAT];
-	socklen_t len = address(s, &a);
-
-	if (connect(fd, (struct sockaddr *)&a, len) == 0)
-		return 0;
-	return cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "connect failed");
-}
-
-typedef int (*name_fn)(const UnixSkEntry *s, int fd, bool ours, struct cr_err *e);
-
-/* Run @fn with the working directory that a relative name is relative to. */
-static int in_name_dir(const UnixSkEntry *s, int fd, bool ours, name_fn fn, struct cr_err *e)
-{
-	_cleanup_close_ int cwd = -1;
-	int ret;
-
-	if (!is_path(s) || s->name.data[0] == '/' || !s->name_dir)
-		return fn(s, fd, ours, e);
-	cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (cwd < 0 || chdir(s->name_dir) < 0)
-		return cr_err_set(e, errno == ENOENT ? CR_E_FILE_MISSING : CR_E_SYSTEM, errno, s->name_dir,
-				  "a unix socket is bound there");
-	ret = fn(s, fd, ours, e);
-	if (fchdir(cwd) < 0 && !ret)
-		ret = cr_err_set(e, CR_E_SYSTEM, errno, "working directory", "cannot be returned to");
-	return ret;
-}
-
-int unix_connect_named(const struct UnixSkEntry *s, int fd, struct cr_err *e)
-{
-	return in_name_dir(s, fd, false, connect_here, e);
-}
-
 /* ---- the group ---- */
 
 /* What has been made so far: by position in the ring, from the description that open() was called for. */
@@ -299,7 +116,7 @@ static int bind_it(const struct group *g, const struct member *m, struct cr_err 
 	for (i = 0; i < g->n; i++)
 		ours |= &g->v[i] != m && g->v[i].fd >= 0 && g->v[i].fe->usk->state != UNIX_LISTEN &&
 			same_name(g->v[i].fe->usk, m->fe->usk);
-	return in_name_dir(m->fe->usk, m->fd, ours, bind_here, e);
+	return unix_bind_named(m->fe->usk, m->fd, ours, e);
 }
 
 static struct member *member(struct group *g, const struct FileEntry *fe)
@@ -340,7 +157,7 @@ static const struct FileEntry *listener_of(const struct rst *r, const struct Fil
 		return NULL;
 	for (m = files_group_next(r, fe); m != fe; m = files_group_next(r, m))
 		if (m->usk->state == UNIX_LISTEN && m->usk->type == fe->usk->type && same_name(m->usk, fe->usk) &&
-		    is_deleted(m->usk) == is_deleted(fe->usk))
+		    unix_is_deleted(m->usk) == unix_is_deleted(fe->usk))
 			return m;
 	return NULL;
 }
@@ -477,7 +294,7 @@ static bool in_deleted_round(const struct rst *r, const struct FileEntry *fe)
 {
 	const struct FileEntry *peer = unix_peer(r, fe);
 
-	return is_deleted(fe->usk) || (is_connected(fe) && peer && is_deleted(peer->usk));
+	return unix_is_deleted(fe->usk) || (is_connected(fe) && peer && unix_is_deleted(peer->usk));
 }
 
 static int make_round(struct rst *r, struct group *g, bool deleted, struct cr_err *e)
@@ -502,8 +319,8 @@ static int make_group(struct rst *r, struct group *g, struct cr_err *e)
 
 	ret = make_round(r, g, true, e);
 	for (i = 0; i < g->n && !ret; i++)
-		if (is_deleted(g->v[i].fe->usk) && g->v[i].fe->usk->state == UNIX_LISTEN)
-			ret = in_name_dir(g->v[i].fe->usk, -1, true, unlink_here, e);
+		if (unix_is_deleted(g->v[i].fe->usk) && g->v[i].fe->usk->state == UNIX_LISTEN)
+			ret = unix_unlink_named(g->v[i].fe->usk, e);
 	if (!ret)
 		ret = make_round(r, g, false, e);
 	for (i = 0; i < g->n && !ret; i++) {
@@ -539,34 +356,6 @@ static int open_unix(struct rst *r, const struct FileEntry *fe, struct cr_err *e
 	return ret < 0 ? ret : fd;
 }
 
-/* A path: nothing is removed or made. An abstract name is bound for a moment; it goes with the socket. */
-static int check_name(const UnixSkEntry *s, int fd, bool ours, struct cr_err *e)
-{
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1] = "", what[FILES_WHAT], *slash;
-	struct sockaddr_un a;
-	socklen_t len = address(s, &a);
-	int ret;
-
-	if (!is_path(s)) {
-		if (bind(fd, (struct sockaddr *)&a, len) == 0)
-			return 0;
-		return errno == EADDRINUSE ? taken(s, "the name is in use", e)
-					   : cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "bind failed");
-	}
-	ret = look_at_path(s, &a, len, ours, e);
-	if (ret < 0)
-		return ret;
-	memcpy(path, s->name.data, s->name.len);
-	slash = strrchr(path, '/');
-	if (slash)
-		slash[slash == path] = 0;
-	if (faccessat(AT_FDCWD, slash ? path : ".", W_OK | X_OK, AT_EACCESS) == 0)
-		return 0;
-	if (errno == ENOENT || errno == ENOTDIR)
-		return cr_err_set(e, CR_E_FILE_MISSING, errno, name_text(s, what), "its directory is not there");
-	return cr_err_set(e, CR_E_SYSTEM, errno, name_text(s, what), "its directory cannot be written");
-}
-
 static int precheck(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
 {
 	const UnixSkEntry *s = fe->usk;
@@ -579,7 +368,7 @@ static int precheck(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
 	fd = socket(AF_UNIX, s->type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return files_failed(r, fe, errno, "socket", e);
-	return in_name_dir(s, fd, false, check_name, e);
+	return unix_check_named(s, fd, e);
 }
 
 const struct fd_rst_ops unix_rst_ops = {
