@@ -22,19 +22,23 @@ enum { PAGE = 4096, WORDS = 512 };
 #define PM_FILE	   (1ull << 61)
 #define PM_PFN	   ((1ull << 55) - 1)
 
-/* The frame of the zero page: that of a page of ours that was only read. */
+/*
+ * The frame of the zero page: that of two pages of ours that were only read. A kernel without a shared zero page (some
+ * paravirtual guests) gives each a frame of its own, which a task may have after us.
+ */
 static uint64_t zero_frame(void)
 {
-	volatile char *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *pages = mmap(NULL, 2 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	_cleanup_close_ int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t word = 0;
+	uint64_t words[2] = { 0 };
 
-	if (page == MAP_FAILED)
+	if (pages == MAP_FAILED)
 		return 0;
-	if (fd >= 0 && !*page && pread_full(fd, &word, sizeof(word), (off_t)((uintptr_t)page / PAGE * sizeof(word))))
-		word = 0;
-	munmap((void *)page, PAGE);
-	return word & PM_PRESENT ? word & PM_PFN : 0;
+	if (fd >= 0 && !(pages[0] | pages[PAGE]) &&
+	    pread_full(fd, words, sizeof(words), (off_t)((uintptr_t)pages / PAGE * sizeof(words[0]))))
+		words[0] = 0;
+	munmap((void *)pages, 2 * PAGE);
+	return words[0] & PM_PRESENT && words[0] == words[1] ? words[0] & PM_PFN : 0;
 }
 
 int proc_pagemap_open(struct proc_pagemap *p, int proc)
