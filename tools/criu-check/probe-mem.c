@@ -2,6 +2,7 @@
 /* Probes of memory: dirty tracking, page maps, the vDSO, userfaultfd. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -195,6 +196,11 @@ enum probe_result probe_can_map_vdso(struct probe *p)
 	return map_vdso(p, MAP_VDSO_64);
 }
 
+static void no_32_bit(int sig)
+{
+	_exit(1);
+}
+
 enum probe_result probe_compat_cr(struct probe *p)
 {
 	pid_t pid = probe_fork();
@@ -203,9 +209,10 @@ enum probe_result probe_compat_cr(struct probe *p)
 	if (pid < 0)
 		return probe_failed(p, "fork");
 	if (!pid) {
-		/* getpid of the 32-bit table; SIGSEGV where there is none. */
+		/* getpid of the 32-bit table; SIGSEGV where there is none, of which nobody need hear but us. */
 		long ret;
 
+		signal(SIGSEGV, no_32_bit);
 		__asm__ volatile("int $0x80" : "=a"(ret) : "0"(20L) : "memory", "r8", "r9", "r10", "r11");
 		_exit(ret > 0 ? 0 : 1);
 	}
