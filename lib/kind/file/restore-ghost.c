@@ -161,7 +161,7 @@ static int fill_ghost(struct img_reader *rd, const GhostFileEntry *g, int fd, st
 /* ---- names ---- */
 
 struct ghost_name {
-	char dir[PATH_MAX]; /* of the old name */
+	char dir[PATH_MAX - 63]; /* of the old name: room for the new one behind it */
 	char temp[PATH_MAX];
 	const char *path;
 };
@@ -172,7 +172,7 @@ static int split_name(const RegFileEntry *reg, uint32_t id, struct ghost_name *n
 	size_t len = slash ? (size_t)(slash - reg->name) : 0;
 	unsigned long long unique;
 
-	if (reg->name[0] != '/' || strlen(reg->name) > PATH_MAX - 64)
+	if (reg->name[0] != '/' || strlen(reg->name) >= sizeof(n->dir))
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, "files.img", "file %u has no absolute name", reg->id);
 	memcpy(n->dir, reg->name, len);
 	n->dir[len] = 0;
