@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# make test-faults [N=200|all]: the sweep of failing system calls, N runs a mode; all: each error of each call (doc/reliability.md).
+# make test-faults [N=200|all] [ERRORS=turn|all] [MODES='dump restore leave stages'] [RESUME=1]: the sweep of failing system calls, N
+# runs a mode; all: each call once, with ERRORS=all once for each of its errors (doc/reliability.md).
 # make test-kill [N=2000] [SEED=1] [JOBS=2]: the kill sweep (doc/reliability.md); test/sweep/kill.bats runs a short one in make test.
 N ?= 200
 SEED ?= 1
@@ -14,11 +15,14 @@ test-kill: deps-test
 	@$(MAKE) --no-print-directory test-programs
 	@BUILD=$(abspath $O) $O/test/victim/reaper test/sweep/kill.py -n $N -j $(JOBS) --seed $(SEED)
 
-# In a pid namespace: no other process takes a pid that is to be restored. Results: $O/test/faults.MODE.LANE, one line a run; what could not be let fail and why: $O/test/faults.MODE.points.
+# Results: $O/test/faults.MODE.LANE, one line a run, and $O/test/faults.MODE.report. Memory is quicker than a disk.
+FAULTS_DIR ?= $(if $(wildcard /dev/shm),/dev/shm/criu-faults,$(abspath $O)/test/faults.d)
+MODES ?= dump restore leave stages
+ERRORS ?= turn
 test-faults: deps-test
 	@$(MAKE) --no-print-directory test-programs
-	@unshare --pid --fork --mount-proc --kill-child $O/test/victim/reaper python3 test/sweep/faults.py --build $(abspath $O) --dir $(abspath $O)/test/faults.d --out $(abspath $O)/test/faults \
-		--seed $(SEED) $(if $(filter all,$N),--errors all --lanes 2,--points $N)
+	@python3 test/sweep/faults.py --build $(abspath $O) --dir $(FAULTS_DIR) --out $(abspath $O)/test/faults --seed $(SEED) \
+		--lanes $(JOBS) --errors $(ERRORS) $(MODES:%=--mode %) $(if $(filter all,$N),,--points $N) $(if $(RESUME),--resume)
 
 # make test-soak [N=300]: one tree dumped and restored N times; then test/stage/load.bats with 1,000 tasks of 5 threads, more races.
 test-soak: deps-test

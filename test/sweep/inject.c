@@ -24,11 +24,14 @@
  * OBJECT is the path that a descriptor or a name stands for, "-" where there is none.
  * Exit status: of the command; 124: something did not end in time (it is killed, and named on stderr); 125: the injector.
  */
+#include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +59,7 @@ struct task {
 	bool tool;	 /* a program of ours: "criu-..." */
 	unsigned children, threads;
 	unsigned *count; /* per call */
-	unsigned remotes;
+	unsigned remotes, task_calls;
 	/* between entry and exit */
 	bool inside;
 	long nr;
@@ -72,6 +75,7 @@ struct task {
 	bool pretend;	  /* the call is not made and succeeds */
 	bool seizes;	  /* what was put off is done in place of the call, which is made again afterwards */
 	bool again;	  /* and here it comes */
+	pid_t answer_of;  /* the registers of this task are about to tell the result of a call that was let fail */
 };
 
 struct state {
@@ -93,7 +97,7 @@ struct state {
 /* Stops at each system call cost the most: only where they are needed. */
 static void go_on(const struct state *s, const struct task *t, int sig)
 {
-	bool look = s->record || s->slow_ms || t->inside || !strncmp(t->name, "criu-restore", 12) ||
+	bool look = s->record || s->slow_ms || t->inside || t->answer_of || !strncmp(t->name, "criu-restore", 12) ||
 		    (s->nth && !s->done && !strcmp(t->name, s->point));
 
 	ptrace(look ? PTRACE_SYSCALL : PTRACE_CONT, t->tid, 0, sig);
@@ -349,28 +353,80 @@ static void begin_fault(struct state *s, struct task *t, const struct call_row *
 }
 
 /*
- * Calls that our stages have the holder make in a task of the tree (lib/common/hold/protocol.h): the call "remote". It is asked
- * for by a number that no kernel knows, so it fails with ENOSYS.
+ * Calls that are made in a task which is not ours. Those that our stages have the holder make (lib/common/hold/protocol.h) are the
+ * call "remote", found in the message; those that a tracer of ours makes by registers that it sets, to get and give back
+ * the memory in the task (lib/common/trace/remote.c, tools/criu-restore/resume.c), are the call "task-call". The number
+ * of the call, at @at in our program's memory, becomes one that no kernel knows, so it fails with ENOSYS.
  */
-static void remote_call(struct state *s, struct task *t, uint64_t at)
+static bool inner_call(struct state *s, struct task *t, const char *kind, unsigned n, uint64_t at)
 {
 	const uint64_t none = 1023;
 	char buf[32];
 	int64_t nr;
 
-	if (!peek(t->tid, at, &nr, sizeof(nr)) || nr < 0)
-		return;
-	t->remotes++;
+	if (!peek(t->tid, at, &nr, sizeof(nr)))
+		return false;
 	if (s->record)
-		fprintf(s->record, "%" PRIu64 " %" PRIu64 " %s remote %u 0 %s 0 0 0 0\n", t->entry, s->seq++, t->name,
-			t->remotes, call_name((long)nr, buf));
-	if (s->done || strcmp(s->call, "remote") != 0 || t->remotes != s->nth || strcmp(t->name, s->point) != 0)
-		return;
+		fprintf(s->record, "%" PRIu64 " %" PRIu64 " %s %s %u 0 %s 0 0 0 0\n", t->entry, s->seq++, t->name, kind,
+			n, call_name((long)nr, buf));
+	if (s->done || strcmp(s->call, kind) != 0 || n != s->nth || strcmp(t->name, s->point) != 0)
+		return false;
 	s->done = true;
-	fprintf(stderr, "inject: fails: remote-%s\n", call_name((long)nr, buf));
+	fprintf(stderr, "inject: fails: %s-%s\n", kind, call_name((long)nr, buf));
 	t->iov_at = at;
 	t->iov_len = (uint64_t)nr;
-	poke(t->tid, at, &none, sizeof(none));
+	return poke(t->tid, at, &none, sizeof(none));
+}
+
+static void remote_call(struct state *s, struct task *t, uint64_t at)
+{
+	int64_t nr;
+
+	if (peek(t->tid, at, &nr, sizeof(nr)) && nr >= 0)
+		inner_call(s, t, "remote", ++t->remotes, at);
+}
+
+/* Return: the address of the registers in our program's memory, if the call is @request for them; else 0 */
+static uint64_t regs_of(struct task *t, uint64_t request, struct user_regs_struct *r)
+{
+	struct iovec io;
+
+	if (t->nr != SYS_ptrace || t->args[0] != request || t->args[2] != NT_PRSTATUS ||
+	    !peek(t->tid, t->args[3], &io, sizeof(io)) || io.iov_len != sizeof(*r) ||
+	    !peek(t->tid, (uintptr_t)io.iov_base, r, sizeof(*r)))
+		return 0;
+	return (uintptr_t)io.iov_base;
+}
+
+/* The registers stand before a system call instruction, and that call is mmap(2) or munmap(2). */
+static void task_call(struct state *s, struct task *t)
+{
+	const uint8_t insn[2] = { 0x0f, 0x05 };
+	struct user_regs_struct r;
+	uint64_t at = regs_of(t, PTRACE_SETREGSET, &r);
+	uint8_t code[2];
+
+	if (!at || ~r.orig_rax || (r.rax != SYS_mmap && r.rax != SYS_munmap) ||
+	    !peek((pid_t)t->args[1], r.rip, code, sizeof(code)) || memcmp(code, insn, sizeof(code)) != 0)
+		return;
+	if (inner_call(s, t, "task-call", ++t->task_calls, at + offsetof(struct user_regs_struct, rax)))
+		t->answer_of = (pid_t)t->args[1];
+}
+
+/* What the tracer reads of the call that failed is the error of the point. */
+static void task_answer(const struct state *s, struct task *t)
+{
+	const int64_t result = -s->fault;
+	struct user_regs_struct r;
+	uint64_t at;
+
+	if (!t->answer_of || (pid_t)t->args[1] != t->answer_of)
+		return;
+	at = regs_of(t, PTRACE_GETREGSET, &r);
+	if (!at || (int64_t)r.rax != -ENOSYS)
+		return;
+	poke(t->tid, at + offsetof(struct user_regs_struct, rax), &result, sizeof(result));
+	t->answer_of = 0;
 }
 
 static void remote_calls(struct state *s, struct task *t)
@@ -481,6 +537,8 @@ static void on_entry(struct state *s, struct task *t, const struct __ptrace_sysc
 		begin_fault(s, t, row);
 	if (t->nr == SYS_sendmsg && !t->fault)
 		remote_calls(s, t);
+	if (t->nr == SYS_ptrace && !t->fault)
+		task_call(s, t);
 	if (s->slow_ms && t->nr >= 0 && t->nr < CALLS && t->count[t->nr] == s->slow_nth &&
 	    !strcmp(call_name(t->nr, buf), s->slow))
 		poll(NULL, 0, (int)s->slow_ms);
@@ -539,6 +597,7 @@ static void on_exit_stop(struct state *s, struct task *t, const struct __ptrace_
 		args_back(t);
 	if (t->iov_at)
 		poke(t->tid, t->iov_at, &t->iov_len, 8);
+	task_answer(s, t);
 	if (t->tool)
 		write_line(s, t, rval);
 }
@@ -557,7 +616,7 @@ static void on_exec(struct state *s, struct task *t)
 	base = base ? base + 1 : exe;
 	t->tool = !strncmp(base, "criu-", 5) || !strcmp(base, "crit");
 	t->tgid = tgid_of(t->tid);
-	t->children = t->threads = t->remotes = 0;
+	t->children = t->threads = t->remotes = t->task_calls = 0;
 	memset(t->count, 0, CALLS * sizeof(unsigned));
 	/* The wrapper runs criu-freeze twice: the second is criu-freeze@2. */
 	if (t->tool) {

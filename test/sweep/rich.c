@@ -25,7 +25,15 @@
 
 #include "victim.h"
 
-enum { KIDS = 3, THREADS = 3, PAGE = 4096, COUNTERS = (KIDS + 1) * (THREADS + 1), MEM = 256 * PAGE, ROUND_US = 3000 };
+enum {
+	KIDS = 3,
+	THREADS = 3,
+	PAGE = 4096,
+	COUNTERS = (KIDS + 1) * (THREADS + 1),
+	MEM = 256 * PAGE,
+	ROUND_US = 3000,
+	LONG = 1000000
+};
 
 struct ticks {
 	_Atomic uint64_t failures, line, n, counter[COUNTERS];
@@ -110,7 +118,7 @@ static void make_sockets(void)
 static void make_events(void)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = 0x1234 };
-	struct itimerspec it = { { 3600, 0 }, { 3600, 0 } };
+	struct itimerspec it = { { LONG, 0 }, { LONG, 0 } };
 	sigset_t set;
 
 	need((event_fd = eventfd(7, EFD_NONBLOCK)) >= 0);
@@ -172,7 +180,7 @@ static void make_timer(void)
 {
 	struct sigevent sev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 1 };
 	struct itimerspec it = { { 0, 20000000 }, { 0, 20000000 } };
-	struct itimerval real = { { 3600, 0 }, { 3600, 0 } };
+	struct itimerval real = { { LONG, 0 }, { LONG, 0 } };
 
 	need(!timer_create(CLOCK_MONOTONIC, &sev, &posix_timer) && !timer_settime(posix_timer, 0, &it, NULL));
 	need(!setitimer(ITIMER_REAL, &real, NULL));
@@ -226,12 +234,12 @@ static void look_events(void)
 
 	always(poll(p, 4, 0) == (getpid() == parent_pid ? 4 : 3));
 	always(epoll_wait(epoll_fd, &ev, 1, 0) == 1 && ev.data.u64 == 0x1234);
-	always(!timerfd_gettime(timer_fd, &it) && it.it_value.tv_sec > 3000 && it.it_interval.tv_sec == 3600);
+	always(!timerfd_gettime(timer_fd, &it) && it.it_value.tv_sec > LONG / 2 && it.it_interval.tv_sec == LONG);
 	always(pread(mem_fd, buf, 5, 0) == 5 && !memcmp(buf, "memfd", 5));
 	always(!sigpending(&set) && sigismember(&set, SIGRTMIN + 2) == (getpid() == parent_pid));
 	if (getpid() == parent_pid)
-		always(!getitimer(ITIMER_REAL, &real) && real.it_interval.tv_sec == 3600 &&
-		       real.it_value.tv_sec > 3000);
+		always(!getitimer(ITIMER_REAL, &real) && real.it_interval.tv_sec == LONG &&
+		       real.it_value.tv_sec > LONG / 2);
 }
 
 static void look_memory(void)

@@ -52,7 +52,8 @@ enum {
 	STACK_FRESH = 160 << 10, /* no larger than execve(2) made it */
 	CALLS_AT = 16384,	 /* in a slot, behind the frame */
 	MAP_STEP = 32,		 /* address spaces at a time */
-	MAP_BELOW = 100 << 20,	 /* the area, below the end of the stack */
+	UNMAP_TRIES = 3,
+	MAP_BELOW = 100 << 20, /* the area, below the end of the stack */
 };
 
 _Static_assert(REMOTE_CALLS_MAX * sizeof(struct remote_call) <= REMOTE_SLOT_SIZE - CALLS_AT, "calls fit in a slot");
@@ -692,30 +693,43 @@ void remote_map(struct remote_batch *b, size_t n)
 	}
 }
 
-void remote_unmap(struct remote_batch *b, size_t n)
+/* Done, or no use. */
+static bool unmap_over(const struct remote_batch *m)
+{
+	return !m->p->map || m->err == -ESRCH || m->err == -ETIMEDOUT;
+}
+
+static void unmap_step(struct remote_batch *b, size_t n)
 {
 	struct remote_call calls[MAP_STEP];
 
-	for (size_t at = 0; at < n; at += MAP_STEP) {
-		size_t step_n = n - at < MAP_STEP ? n - at : MAP_STEP;
+	for (size_t i = 0; i < n; i++) {
+		struct remote_batch *m = &b[i];
 
-		for (size_t i = 0; i < step_n; i++) {
-			struct remote_batch *m = &b[at + i];
-
-			calls[i] = (struct remote_call){ .nr = SYS_munmap, .arg = { m->p->map, m->p->map_len } };
-			m->calls = &calls[i];
-			m->n = 1;
+		calls[i] = (struct remote_call){ .nr = SYS_munmap, .arg = { m->p->map, m->p->map_len } };
+		m->calls = &calls[i];
+		m->n = unmap_over(m) ? 0 : 1;
+		if (m->n)
 			start_outside(m);
-		}
-		run_all(b + at, step_n);
-		for (size_t i = 0; i < step_n; i++) {
-			struct remote_batch *m = &b[at + i];
-
-			if (!m->err && failed(calls[i].ret))
-				m->err = (int)calls[i].ret;
-			if (!m->err)
-				m->p->map = m->p->map_len = 0;
-			unpoke(m->p);
-		}
 	}
+	run_all(b, n);
+	for (size_t i = 0; i < n; i++) {
+		struct remote_batch *m = &b[i];
+
+		if (!m->n)
+			continue;
+		if (!m->err && failed(calls[i].ret))
+			m->err = (int)calls[i].ret;
+		if (!m->err)
+			m->p->map = m->p->map_len = 0;
+		unpoke(m->p);
+	}
+}
+
+/* Nobody comes after us who could do it: what fails is tried again. */
+void remote_unmap(struct remote_batch *b, size_t n)
+{
+	for (int tries = 0; tries < UNMAP_TRIES; tries++)
+		for (size_t at = 0; at < n; at += MAP_STEP)
+			unmap_step(b + at, n - at < MAP_STEP ? n - at : MAP_STEP);
 }
