@@ -112,7 +112,7 @@ static void plan(int dir, bool json)
 	if (!err) {
 		order_check(&x, &e);
 		if (json)
-			plan_print_json(&x.plan, stdout);
+			plan_print_json(&x.plan, &e);
 		else
 			plan_print(&x.plan, stdout);
 		ids = arena_calloc(&x.arena, x.plan.nr + 1, sizeof(*ids));

@@ -3,104 +3,7 @@
 # Dry runs (doc/check-only.md): criu dump --check-only writes no memory and lets the tree go on; criu restore --check-only tests what
 # a restore needs, each kind of finding by itself and all in one report, and changes nothing.
 load ../lib
-
-CRIT=$BIN/crit
-
-teardown()
-{
-	local m
-
-	for m in $(awk -v own="$T/" 'index($5, own) == 1 { print $5 }' /proc/self/mountinfo); do umount -l "$m" || true; done
-	for m in "${CGROUPS[@]}"; do rmdir "$m" 2>/dev/null || true; done
-	for m in "${HELPERS[@]}"; do kill -KILL "$m" 2>/dev/null && wait "$m" 2>/dev/null || true; done
-	common_teardown
-}
-
-CGROUPS=() HELPERS=()
-
-# ---- programs to dump ----
-# A Python program in the test's directory, which says when it is ready.
-start_python()
-{
-	printf '%s\nprint("ready", flush=True)\nimport time\ntime.sleep(1000)\n' "$1" >"$T/program.py"
-	start_program "$PYTHON" "$T/program.py"
-	wait_for 10 has_line "$DIR/out.txt" ready || fail "the program is not ready"
-}
-
-# Nothing of bats' own is to be in the tree.
-close_others()
-{
-	local fd
-
-	for fd in /proc/self/fd/*; do
-		fd=${fd##*/}
-		[ "$fd" -le 2 ] || eval "exec $fd>&-" 2>/dev/null
-	done
-}
-
-# A process of this test, outside of the tree.
-start_helper()
-{
-	printf '%s\nprint("ready", flush=True)\nimport time\ntime.sleep(1000)\n' "$1" >"$T/helper.py"
-	(cd "$DIR" && exec "$PYTHON" "$T/helper.py" >"$T/helper.out" 2>&1 3>&-) &
-	HELPERS+=($!)
-	wait_for 10 has_line "$T/helper.out" ready || { cat "$T/helper.out" >&2; fail "the helper is not ready"; }
-}
-
-# The usual: dumped for real, so that nothing is in the way.
-checkpoint()
-{
-	start_program sleep 1000
-	dump
-}
-
-# ---- looking at a check ----
-check()
-{
-	run "$CRIU" restore --check-only --json -D "$IMG" -W "$WORK" -o check.log "$@" 3>&-
-	REPORT=$output
-	echo "$REPORT" >"$T/report.json"
-	"$PYTHON" "$TOP/test/check-manifest" "$TOP/proto/check-only.schema.json" "$T/report.json" ||
-		{ cat "$T/report.json" "$WORK/check.log" >&2; fail "the report is not as its schema says"; }
-}
-
-# Nothing is in the way.
-check_fine()
-{
-	check "$@"
-	[ "$status" = 0 ] && [ "$(jq -r .result "$T/report.json")" = ok ] || { echo "$REPORT" >&2; fail "exit status $status"; }
-}
-
-# @1: code; @2: part of its object; @3: the area
-found()
-{
-	jq -e --arg code "$1" --arg object "$2" --arg area "$3" --arg severity "${4:-refused}" '.findings | map(select(.code == $code and
-		(.object | contains($object)) and .area == $area and .severity == $severity)) | length == 1' "$T/report.json" >/dev/null ||
-		{ jq .findings "$T/report.json" >&2; fail "no finding [$1] of $3 about $2"; }
-}
-
-# The same, and it is the only one.
-check_finds()
-{
-	local code=$1 object=$2 area=$3
-	shift 3
-	check "$@"
-	[ "$status" = 1 ] || { echo "$REPORT" >&2; fail "exit status $status"; }
-	found "$code" "$object" "$area"
-	[ "$(jq '.findings | length' "$T/report.json")" = 1 ] || { echo "$REPORT" >&2; fail "more was found"; }
-}
-
-# All findings name this process as who is in the way: by pid, command line, parent, start; and what to do.
-named_holder()
-{
-	local started
-
-	started=$(date -d "$(ps -o lstart= -p "$1")" '+%Y-%m-%d %H:%M') || return 1
-	jq -e --arg p "$1" --arg parent $$ --arg t "$started" '.findings | length > 0 and all(
-		(.reason | startswith("it is in use by python3") and contains("(process \($p): \"") and contains("helper.py\", parent \($parent) (")
-			and contains(", started \($t)")) and (.remedy | startswith("end process \($p), ")))' "$T/report.json" >/dev/null ||
-		{ jq .findings "$T/report.json" >&2; fail "process $1 is not named"; }
-}
+load ../check-only
 
 # ---- the dump ----
 @test "dump: all stages run, no contents of memory are written, the tree is unharmed, the image is marked" {
@@ -187,6 +90,16 @@ named_holder()
 }
 
 # ---- the restore ----
+@test "restore: a report or plan that cannot be written: exit 1" {
+	checkpoint
+	for what in --check-only '--check-only --json' --plan '--plan --json'; do
+		# shellcheck disable=SC2016,SC2086
+		run bash -c 'exec "$@" >/dev/full' - "$CRIU" restore $what -D "$IMG" -W "$WORK"
+		[ "$status" = 1 ] || fail "$what: $status"
+		[[ $output == *"standard output: cannot be written"*"No space left on device"* ]] || { echo "$output"; fail "$what"; }
+	done
+}
+
 @test "restore: fine; then it is restored; nothing was made or changed by the check" {
 	start_python 'import os, socket
 a = open("kept", "w+")
@@ -424,119 +337,6 @@ b = socket.socket(socket.AF_UNIX); b.bind('\\0criu-test-$PID'); b.listen()"
 	run setsid -w "$CRIU" restore --check-only --json --shell-job -D "$IMG" -W "$WORK" -o check.log </dev/null 2>&1
 	[ "$status" = 1 ]
 	[[ $output == *terminal-missing* ]]
-}
-
-@test "restore finds: a cgroup that is gone, and one without room" {
-	local top
-	for top in /sys/fs/cgroup/pids /sys/fs/cgroup; do
-		[ -e "$top/cgroup.procs" ] && mkdir "$top/criu-test-$$" 2>/dev/null && [ -e "$top/criu-test-$$/pids.max" ] && break
-		rmdir "$top/criu-test-$$" 2>/dev/null || true
-		top=
-	done
-	[ -n "$top" ] || skip "no cgroup with pids.max can be made here"
-	group=$top/criu-test-$$
-	CGROUPS+=("$group")
-	start_program sleep 1000
-	echo "$PID" >"$group/cgroup.procs"
-	dump
-	check_fine
-	echo 0 >"$group/pids.max"
-	check_finds limit "$group" cgroups
-	[[ $REPORT == *pids.max* ]]
-	rmdir "$group"
-	check_finds cgroup "criu-test-$$" cgroups
-	check_fine --manage-cgroups=ignore
-}
-
-@test "restore finds: limits of the caller: open files, hard limits of the tree" {
-	start_python 'import os
-os.dup2(1, 3000)'
-	dump
-	check_fine
-	# Without CAP_SYS_RESOURCE, with which limits can be raised.
-	run setpriv --bounding-set -sys_resource --inh-caps -sys_resource \
-		prlimit --nofile=1000:1000 "$CRIU" restore --check-only --json -D "$IMG" -W "$WORK" -o check.log
-	echo "$output" >"$T/report.json"
-	found limit-files RLIMIT_NOFILE limits
-	found limit "$PID" limits
-	[ "$status" = 1 ]
-}
-
-@test "restore finds: a limit of the caller: address space" {
-	[ ! -e "$BUILD/.sanitized" ] || skip "AddressSanitizer reserves terabytes of address space"
-	checkpoint
-	run prlimit --as=30000000:30000000 "$CRIU" restore --check-only --json -D "$IMG" -W "$WORK" -o check.log
-	echo "$output" >"$T/report.json"
-	jq -e '.findings[] | select(.code == "limit" and (.reason | contains("address space")))' "$T/report.json"
-}
-
-@test "restore finds: capabilities that the restore does not have" {
-	checkpoint
-	run setpriv --bounding-set -net_raw --inh-caps -net_raw "$CRIU" restore --check-only --json -D "$IMG" -W "$WORK" -o check.log
-	echo "$output" >"$T/report.json"
-	[ "$status" = 1 ]
-	found privilege "$PID" credentials
-}
-
-@test "restore finds: not enough memory; a mapping larger than all memory" {
-	start_program sleep 1000
-	dump --check-only -R
-	kill -KILL "$PID"
-	wait_for 5 gone "$PID"
-	check_fine
-	# 64 TiB of pages
-	"$CRIT" edit "$IMG/pagemap-$PID.img" '[1].nr_pages=17179869184' '[1].compat_nr_pages=0'
-	check_finds memory-short memory memory
-}
-
-@test "restore finds: a vdso of another kernel" {
-	checkpoint
-	check_fine
-	# The last page of the pages file that is the vdso's: any change of its code.
-	"$PYTHON" - "$IMG" "$PID" "$CRIT" <<'PY'
-import json, subprocess, sys
-img, pid, crit = sys.argv[1:]
-load = lambda n: json.loads(subprocess.check_output([crit, 'decode', '-i', '%s/%s' % (img, n)]))['entries']
-vdso = [v for v in load('mm-%s.img' % pid)[0]['vmas'] if int(str(v['status']), 0) & 8][0]
-start, off = int(str(vdso['start']), 0), 0
-head, *maps = load('pagemap-%s.img' % pid)
-for m in maps:
-    at, n = int(str(m['vaddr']), 0), m['nr_pages'] * 4096
-    if at <= start < at + n:
-        with open('%s/pages-%d.img' % (img, head['pages_id']), 'r+b') as f:
-            f.seek(off + start - at + 0xa00)
-            f.write(b'\xcc' * 16)
-        break
-    off += n
-else:
-    sys.exit('no vdso')
-PY
-	check_finds memory-layout vdso kernel
-	refused memory-layout "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
-}
-
-@test "restore doubts: the vdso, where a dry run was made with another kernel" {
-	start_program sleep 1000
-	dump --check-only -R
-	kill -KILL "$PID"
-	wait_for 5 gone "$PID"
-	jq '.host.kernel = "5.0.0-other"' "$IMG/manifest.json" >"$T/m" && cat "$T/m" >"$IMG/manifest.json"
-	check_fine
-	found memory-layout vdso kernel warning
-}
-
-@test "restore finds: a CPU that lacks what the program may use" {
-	checkpoint
-	jq '.host.cpu.capability |= map(if . > 0 then 4294967295 else . end)' "$IMG/manifest.json" >"$T/m" && cat "$T/m" >"$IMG/manifest.json"
-	check
-	[ "$status" = 1 ]
-	jq -e '.findings | map(select(.code == "cpu" and .area == "cpu" and .severity == "refused")) | length >= 1' "$T/report.json"
-}
-
-@test "restore finds: a feature that this kernel does not have" {
-	checkpoint
-	"$CRIT" edit "$IMG/core-$PID.img" tc.membarrier_registration_mask=0x40000000
-	check_finds kernel-feature membarrier kernel
 }
 
 @test "restore doubts: the clock is behind; a file system is not mounted" {

@@ -21,7 +21,7 @@ refusals()
 	rm -rf "$IMG" "$WORK"
 	mkdir "$IMG" "$WORK"
 	run "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log
-	[ "$status" = 1 ] || fail "the dump was not refused"
+	[ "$status" = 1 ] || fail "the dump was not refused: exit status $status: $output"
 	jq -r '[.stages[] | .failures // [] | .[]] | .[] | .object + ": " + .reason + (if .system then ": " + .system else "" end) + " [" + .code + "]"' \
 		"$IMG/manifest.json" | sort
 }
@@ -124,6 +124,15 @@ same()
 	dump
 	restore
 	victim_finish
+}
+
+@test "dry run: where there is no tree, nothing is said of what was not looked at" {
+	run "$BIN/criu-collect" --dry-run -t 4194303
+	[ "$status" = 1 ]
+	[[ $output == *"in the way of a dump: 1"*"[no-such-task]"* && $output != *"not looked at"* && $output != *"looked at: "* ]]
+	run "$BIN/criu-collect" --dry-run --json -t 4194303
+	[ "$status" = 1 ]
+	jq -e '.not_looked_at == [] and .processes == 0 and (.findings | length) == 1' <<<"$output"
 }
 
 @test "dry run: all findings at once, with option and remedy; text and exit code" {

@@ -61,6 +61,31 @@ argument 2:
 	unharmed_end
 }
 
+@test "arguments by name: constants, several of them, with numbers" {
+	start_program sleep 1000
+	[ "$(call openat AT_FDCWD "&$T/made" 'O_RDWR|O_CREAT|O_EXCL' 0640)" = "openat(AT_FDCWD, \"$T/made\", O_RDWR|O_CREAT|O_EXCL, 0640) = 3" ]
+	[ -f "$T/made" ]
+	[ "$(call lseek 3 7 SEEK_END)" = 'lseek(3, 7, SEEK_END) = 7' ]
+	[[ $(call fcntl 3 F_SETFL 'O_APPEND|0x800') == *' = 0' ]]
+	grep -q '^flags:.*0106002' "/proc/$PID/fdinfo/3" # with O_LARGEFILE, as the kernel shows it
+	[[ $(call close 3) == *' = 0' ]]
+	for arg in O_RDWRX O_RDW '|O_RDWR' 'O_RDWR|' 'O_RDWR||O_CREAT' '1|' '1|x' SIG; do
+		EXIT=100 refused usage "$BIN/criu-freeze" exec -t "$PID" lseek 3 0 "$arg"
+	done
+	call kill "$PID" SIGTERM
+	wait_for 5 gone "$PID"
+}
+
+@test "standard output that cannot be written: exit 1, and what the call returned" {
+	start_program sleep 1000
+	for option in '' --json; do
+		# shellcheck disable=SC2016,SC2086
+		run bash -c 'exec "$@" >/dev/full' - "$CRIU" exec -t "$PID" $option getpid
+		[ "$status" = 1 ]
+		[[ $output == *"standard output: the call was made and returned $PID, but this could not be written: No space left on device"* ]]
+	done
+}
+
 @test "wrong arguments are told by name, and nothing is stopped" {
 	start_program sleep 1000
 	unharmed_begin
@@ -88,6 +113,11 @@ argument 2:
 		# shellcheck disable=SC2086
 		refused call-forbidden call $args
 		[[ $output == *"${args%% *} cannot be made in it: "* ]]
+	done
+	# By number: of a call that the kernel answers with SIGILL, and exit by its other number.
+	for nr in 335 0x4000003c; do
+		refused call-forbidden call $nr
+		[[ $output == *" cannot be made in it: "* ]]
 	done
 	# The program sleeps in clock_nanosleep: a poll of its own would make it forget that; select does not.
 	[[ $(call select 0 0 0 0 '&hex:00000000000000001027000000000000') == *' = 0'* ]]

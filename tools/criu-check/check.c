@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "features.h"
+#include "image/manifest.h"
 #include "verbs.h"
 
 /* The verdicts. */
@@ -75,12 +76,7 @@ static enum probe_result test(const struct feature *f, json_t *rows)
 
 static int print_json(json_t *rows, const char *verdict, struct cr_err *e)
 {
-	json_t *doc = json_pack("{s:i, s:s, s:o}", "format", 1, "verdict", verdict, "features", rows);
-	int err = doc && !json_dumpf(doc, stdout, JSON_INDENT(1)) ? 0 : (cr_err_stdout(e) ?: cr_err_nomem(e));
-
-	putchar('\n');
-	json_decref(doc);
-	return err;
+	return json_print(json_pack("{s:i, s:s, s:o}", "format", 1, "verdict", verdict, "features", rows), e);
 }
 
 static int check_all(const struct cr_opts *o, int *code, struct cr_err *e)

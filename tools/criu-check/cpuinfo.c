@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "image/manifest.h"
 #include "kind/cpu/cpu.h"
 #include "verbs.h"
 
@@ -38,22 +39,18 @@ static int dump(int img, unsigned caps, bool given, struct cr_err *e)
 static int print_json(const struct cpu_info *then, const struct cpu_info *here, const char *from, unsigned caps,
 		      const struct cpu_diffs *d, bool refused, struct cr_err *e)
 {
-	json_t *rows = json_array(), *doc;
+	json_t *rows = json_array();
 	char text[32];
-	int err;
 
 	caps_text(caps, text);
 	for (size_t i = 0; i < d->n; i++)
 		json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:b}", "name", d->v[i].name, "on",
 						      d->v[i].here ? "this" : "checkpoint", "matters",
 						      cpu_matter_name(d->v[i].matter), "refused", d->v[i].refused));
-	doc = json_pack("{s:i, s:b, s:s, s:s, s:o, s:o, s:o}", "format", 1, "fits", !refused, "cpu_cap", text, "from",
-			from, "checkpoint", cpu_info_to_json(then), "this", cpu_info_to_json(here), "differences",
-			rows);
-	err = doc && !json_dumpf(doc, stdout, JSON_INDENT(1)) ? 0 : (cr_err_stdout(e) ?: cr_err_nomem(e));
-	putchar('\n');
-	json_decref(doc);
-	return err;
+	return json_print(json_pack("{s:i, s:b, s:s, s:s, s:o, s:o, s:o}", "format", 1, "fits", !refused, "cpu_cap",
+				    text, "from", from, "checkpoint", cpu_info_to_json(then), "this",
+				    cpu_info_to_json(here), "differences", rows),
+			  e);
 }
 
 static void print_group(const struct cpu_diffs *d, enum cpu_matter matter, bool here)

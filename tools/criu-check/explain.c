@@ -84,16 +84,13 @@ static json_t *json_cause(enum cr_code code)
 
 static int print_json(const char *text, const char *match, const enum cr_code *v, size_t n, struct cr_err *e)
 {
-	json_t *causes = json_array(), *doc;
-	int ret;
+	json_t *causes = json_array();
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(causes, json_cause(v[i]));
-	doc = json_pack("{s:o, s:s, s:o}", "text", json_bytes(text, strlen(text)), "match", match, "causes", causes);
-	ret = doc ? json_dumpf(doc, stdout, JSON_INDENT(2)) : -1;
-	putchar('\n');
-	json_decref(doc);
-	return ret ? (cr_err_stdout(e) ?: cr_err_nomem(e)) : 0;
+	return json_print(
+		json_pack("{s:o, s:s, s:o}", "text", json_bytes(text, strlen(text)), "match", match, "causes", causes),
+		e);
 }
 
 /* ---- the page ---- */

@@ -350,6 +350,12 @@ static int look(struct dry *d, struct cr_err *e)
 
 /* ---- what to say ---- */
 
+/* Where there is no tree to look at, nothing of it was left out. */
+static size_t nr_not_looked_at(const struct dry *d)
+{
+	return d->processes ? sizeof(not_looked_at) / sizeof(not_looked_at[0]) : 0;
+}
+
 static void print_options(enum cr_code code)
 {
 	const char *pos = cr_code_options(code), *head = "      option: ";
@@ -380,9 +386,8 @@ static void print_text(const struct dry *d)
 	for (size_t i = 0; i < d->facts.warnings.n; i++)
 		printf("%s  %s: %s\n", i ? "" : "dumped, but not as it is:\n", d->facts.warnings.v[i].object,
 		       d->facts.warnings.v[i].reason);
-	puts("not looked at, because only a stopped task tells:");
-	for (size_t i = 0; i < sizeof(not_looked_at) / sizeof(not_looked_at[0]); i++)
-		printf("  %s\n", not_looked_at[i]);
+	for (size_t i = 0; i < nr_not_looked_at(d); i++)
+		printf("%s  %s\n", i ? "" : "not looked at, because only a stopped task tells:\n", not_looked_at[i]);
 	for (size_t i = 0; i < d->unseen.n; i++)
 		printf("%s  %s: %s\n", i ? "" : "not looked at, because it changed meanwhile:\n", d->unseen.v[i].object,
 		       d->unseen.v[i].reason);
@@ -408,19 +413,15 @@ static json_t *json_rows(const struct cr_report *r)
 
 static int print_json(const struct dry *d, struct cr_err *e)
 {
-	json_t *hidden = json_array(), *doc;
-	int ret;
+	json_t *hidden = json_array();
 
-	for (size_t i = 0; i < sizeof(not_looked_at) / sizeof(not_looked_at[0]); i++)
+	for (size_t i = 0; i < nr_not_looked_at(d); i++)
 		json_array_append_new(hidden, json_string(not_looked_at[i]));
-	doc = json_pack("{s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "tree", d->o->tree, "processes",
-			(json_int_t)d->processes, "threads", (json_int_t)d->nr, "findings", json_rows(&d->found),
-			"warnings", json_rows(&d->facts.warnings), "changed", json_rows(&d->unseen), "not_looked_at",
-			hidden);
-	ret = doc ? json_dumpf(doc, stdout, JSON_INDENT(2)) : -1;
-	putchar('\n');
-	json_decref(doc);
-	return ret ? (cr_err_stdout(e) ?: cr_err_nomem(e)) : 0;
+	return json_print(json_pack("{s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "tree", d->o->tree, "processes",
+				    (json_int_t)d->processes, "threads", (json_int_t)d->nr, "findings",
+				    json_rows(&d->found), "warnings", json_rows(&d->facts.warnings), "changed",
+				    json_rows(&d->unseen), "not_looked_at", hidden),
+			  e);
 }
 
 int dry_run(const struct cr_opts *o, struct cr_err *e)

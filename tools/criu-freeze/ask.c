@@ -65,23 +65,19 @@ int freeze_status(const struct cr_opts *o, int img, struct cr_err *e)
 		      done, "failed", failed, "clients", (json_int_t)s.clients, "lease", (json_int_t)s.lease_pid);
 	if (s.seconds_left != ~0u)
 		json_object_set_new(j, "seconds_left", json_integer(s.seconds_left));
-	if (o->json) {
-		json_dumpf(j, stdout, JSON_INDENT(1));
-		putchar('\n');
-	} else {
-		printf("holder %d %s the tree of task %d (%u threads)%s\n", s.banner.holder,
-		       s.held ? "holds" : "waits to stop", s.banner.root, s.banner.nr_tasks,
-		       s.sealed ? ", sealed" : "");
-		printf("stages done: %s\n", *done_text ? done_text : "none");
-		if (*failed_text)
-			printf("stages failed: %s\n", failed_text);
-		if (s.lease_pid)
-			printf("lease: process %u\n", s.lease_pid);
-		if (s.seconds_left != ~0u)
-			printf("thaws in %u s unless something is asked of it\n", s.seconds_left);
-	}
+	if (o->json)
+		return json_print(j, e);
 	json_decref(j);
-	return 0;
+	printf("holder %d %s the tree of task %d (%u threads)%s\n", s.banner.holder, s.held ? "holds" : "waits to stop",
+	       s.banner.root, s.banner.nr_tasks, s.sealed ? ", sealed" : "");
+	printf("stages done: %s\n", *done_text ? done_text : "none");
+	if (*failed_text)
+		printf("stages failed: %s\n", failed_text);
+	if (s.lease_pid)
+		printf("lease: process %u\n", s.lease_pid);
+	if (s.seconds_left != ~0u)
+		printf("thaws in %u s unless something is asked of it\n", s.seconds_left);
+	return cr_err_stdout(e);
 }
 
 /* The same task as in the manifest, not a later one with its pid, and stopped. */

@@ -20,6 +20,7 @@
 #include "restart.h"
 
 enum { ERRNO_MAX = 4095, ALIGN = 16, ROW = 16, ARCH_SET_GS_CODE = 0x1001, ARCH_SET_FS_CODE = 0x1002 };
+enum { SYS_URETPROBE = 335, X32 = 0x40000000 /* __X32_SYSCALL_BIT */ };
 
 static const struct name {
 	long nr;
@@ -40,8 +41,8 @@ static int usage(struct cr_err *e, const char *word, const char *why)
 	return cr_err_set(e, CR_E_USAGE, 0, object, "%s", why);
 }
 
-/* Decimal, 0x, 0 (octal); negative ones as the 64 bits that a program would pass. */
-static bool number(const char *s, uint64_t *ret)
+/* Decimal, 0x, 0 (octal); negative ones as the 64 bits that a program would pass. @stop: what must stand behind it */
+static bool number_until(const char *s, char stop, uint64_t *ret)
 {
 	bool negative = s[0] == '-';
 	char *end;
@@ -50,7 +51,30 @@ static bool number(const char *s, uint64_t *ret)
 		return false;
 	errno = 0;
 	*ret = negative ? (uint64_t)strtoll(s, &end, 0) : strtoull(s, &end, 0);
-	return !errno && !*end;
+	return !errno && *end == stop;
+}
+
+static bool number(const char *s, uint64_t *ret)
+{
+	return number_until(s, 0, ret);
+}
+
+/* "O_RDWR|O_CREAT|0x800" */
+static bool value(const char *s, uint64_t *ret)
+{
+	uint64_t part;
+
+	*ret = 0;
+	for (;; s++) {
+		size_t len = strcspn(s, "|");
+
+		if (!number_until(s, s[len], &part) && !exec_constant(s, len, &part))
+			return false;
+		*ret |= part;
+		s += len;
+		if (!*s)
+			return true;
+	}
 }
 
 static int find(const char *word, struct exec_call *c, struct cr_err *e)
@@ -123,8 +147,10 @@ static int arg(struct exec_call *c, struct exec_arg *a, struct cr_err *e)
 	uint64_t n;
 
 	if (*s != '&')
-		return number(s, &a->value) ? 0
-					    : usage(e, s, "it is neither a number nor &string, &buf:SIZE, &hex:BYTES");
+		return value(s, &a->value) ? 0
+					   : usage(e, s,
+						   "it is neither a number, nor a constant that is known, nor &string, "
+						   "&buf:SIZE, &hex:BYTES");
 	s++;
 	if (!strncmp(s, "str:", 4))
 		return text_arg(c, a, s + 4, e);
@@ -189,6 +215,8 @@ static const struct refusal {
 	  "make a copy with criu dump -R and restore" },
 	{ SYS_rt_sigreturn, -1, "it takes all registers from a signal frame, and there is none",
 	  "change registers with a debugger" },
+	{ SYS_URETPROBE, -1, "the kernel ends whoever makes it, but for code that it has put there itself",
+	  "remove the probe where it was set" },
 	{ SYS_restart_syscall, -1, "it would take the place of the call that the thread was interrupted in",
 	  "let the thread run: the kernel makes it" },
 	{ SYS_rt_sigprocmask, -1, "all signals are blocked during the call, and the mask is put back behind it",
@@ -211,7 +239,10 @@ static bool sleeps(long nr)
 static int refuse(const struct exec_call *c, const char *object, const char *reason, const char *remedy,
 		  struct cr_err *e)
 {
-	cr_err_set(e, CR_E_CALL_FORBIDDEN, 0, object, "%s cannot be made in it: %s", c->name, reason);
+	if (c->name)
+		cr_err_set(e, CR_E_CALL_FORBIDDEN, 0, object, "%s cannot be made in it: %s", c->name, reason);
+	else
+		cr_err_set(e, CR_E_CALL_FORBIDDEN, 0, object, "call %ld cannot be made in it: %s", c->nr, reason);
 	cr_err_remedy(e, "%s", remedy);
 	return -EPERM;
 }
@@ -224,6 +255,9 @@ int exec_allowed(const struct exec_call *c, uint64_t rax, const char *object, st
 		if (r->nr == c->nr && (r->bad_arg < 0 || c->arg[r->bad_arg].memory || c->arg[r->bad_arg].value))
 			return refuse(c, object, r->reason, r->remedy, e);
 	}
+	if (c->nr & X32)
+		return refuse(c, object, "it is one of the x32 ABI, which has other names for what is refused",
+			      "give the number of the same call in 64-bit code", e);
 	if (c->nr == SYS_arch_prctl && (c->arg[0].value == ARCH_SET_FS_CODE || c->arg[0].value == ARCH_SET_GS_CODE))
 		return refuse(c, object, "these registers are put back behind the call",
 			      "change registers with a debugger", e);
@@ -341,10 +375,7 @@ static int print_json(const struct exec_call *c, pid_t tid, int64_t ret, struct 
 		json_object_set_new(j, "errno", name ? json_string(name) : json_integer(-ret));
 		json_object_set_new(j, "message", json_string(strerror((int)-ret)));
 	}
-	json_dumpf(j, stdout, JSON_INDENT(1));
-	putchar('\n');
-	json_decref(j);
-	return 0;
+	return json_print(j, e);
 }
 
 int exec_print(const struct exec_call *c, pid_t tid, int64_t ret, bool json, struct cr_err *e)
@@ -352,5 +383,5 @@ int exec_print(const struct exec_call *c, pid_t tid, int64_t ret, bool json, str
 	if (json)
 		return print_json(c, tid, ret, e);
 	print_lines(c, ret);
-	return 0;
+	return cr_err_stdout(e);
 }

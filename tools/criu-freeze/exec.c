@@ -235,8 +235,13 @@ int freeze_exec(const struct cr_opts *o, int img, int *ret_code, struct cr_err *
 	}
 	if (err == 1)
 		err = running(o, &c, &ret, object, sizeof(object), e);
-	if (!err)
+	if (!err) {
 		err = exec_print(&c, o->tree, ret, o->json, e);
+		if (err && e->code == CR_E_SYSTEM)
+			cr_err_set(e, CR_E_SYSTEM, -err, "standard output",
+				   "the call was made and returned %lld, but this could not be written",
+				   (long long)ret);
+	}
 	free(c.mem);
 	if (!err && ret < 0 && ret >= -4095)
 		*ret_code = CR_REFUSED;

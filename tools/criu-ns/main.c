@@ -56,16 +56,12 @@ int main(int argc, char **argv)
 
 	cr_log_init("criu-ns", CR_LOG_WARN);
 	ret = ns_parse(argc, argv, &n, &e);
-	if (!ret && n.o.help) {
-		puts(usage);
-		return 0;
-	}
-	if (!ret && n.o.version) {
-		puts("criu-ns " CR_VERSION);
-		return 0;
-	}
-	if (!ret)
+	if (!ret && (n.o.help || n.o.version)) {
+		puts(n.o.help ? usage : "criu-ns " CR_VERSION);
+		ret = cr_err_stdout(&e);
+	} else if (!ret) {
 		ret = action(&n, &e);
+	}
 	if (ret >= 0)
 		return ret;
 	log_failure(&e);

@@ -150,10 +150,10 @@ static json_t *finding_json(const struct rst_finding *f)
 }
 
 /* doc/check-only.md */
-static int print_json(const struct restore *x, const struct rst_check *c, int code, uint64_t bytes, bool marked)
+static int print_json(const struct restore *x, const struct rst_check *c, int code, uint64_t bytes, bool marked,
+		      struct cr_err *e)
 {
-	json_t *areas = json_array(), *findings = json_array(), *doc;
-	int err;
+	json_t *areas = json_array(), *findings = json_array();
 
 	for (size_t i = 0; i < c->nr_areas; i++)
 		json_array_append_new(areas, json_pack("{s:s, s:I, s:I, s:I}", "area", c->areas[i].name, "tested",
@@ -162,15 +162,11 @@ static int print_json(const struct restore *x, const struct rst_check *c, int co
 						       (json_int_t)c->areas[i].warned));
 	for (size_t i = 0; i < c->n; i++)
 		json_array_append_new(findings, finding_json(&c->v[i]));
-	doc = json_pack("{s:i, s:s, s:b, s:I, s:I, s:I, s:o, s:o}", "format", 1, "result", results[code], "check_only",
-			marked, "processes", (json_int_t)x->plan.nr_live, "threads", (json_int_t)x->plan.nr_threads,
-			"memory", (json_int_t)bytes, "areas", areas, "findings", findings);
-	if (!doc)
-		return -ENOMEM;
-	err = json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) ? -EIO : 0;
-	putchar('\n');
-	json_decref(doc);
-	return err;
+	return json_print(json_pack("{s:i, s:s, s:b, s:I, s:I, s:I, s:o, s:o}", "format", 1, "result", results[code],
+				    "check_only", marked, "processes", (json_int_t)x->plan.nr_live, "threads",
+				    (json_int_t)x->plan.nr_threads, "memory", (json_int_t)bytes, "areas", areas,
+				    "findings", findings),
+			  e);
 }
 
 /* Who looks only at the log finds it there too. */
@@ -209,13 +205,12 @@ int check_run(struct restore *x, int *ret_code, struct cr_err *e)
 	}
 	if (x->opts.log_file)
 		log_findings(&c);
-	err = 0;
-	if (!x->opts.json)
+	if (x->opts.json) {
+		err = print_json(x, &c, *ret_code, bytes, marked, e);
+	} else {
 		print_text(x, &c, *ret_code, bytes);
-	else if (print_json(x, &c, *ret_code, bytes, marked))
-		err = cr_err_set(e, CR_E_SYSTEM, errno, "standard output", "cannot be written");
-	if (!err && (fflush(stdout) || ferror(stdout)))
-		err = cr_err_set(e, CR_E_SYSTEM, errno, "standard output", "cannot be written");
+		err = cr_err_stdout(e);
+	}
 out:
 	free(c.v);
 	x->rst.check = NULL;

@@ -283,9 +283,9 @@ static int run(struct restore *x, int *code, struct cr_err *e)
 		return err;
 	if (x->opts.plan) {
 		if (x->opts.json)
-			return plan_print_json(&x->plan, stdout);
+			return plan_print_json(&x->plan, e);
 		plan_print(&x->plan, stdout);
-		return 0;
+		return cr_err_stdout(e);
 	}
 	err = restore(x, e);
 	report_json(x, err ? e : NULL);

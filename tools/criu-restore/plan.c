@@ -364,10 +364,9 @@ void plan_print(const struct plan *p, FILE *out)
 	}
 }
 
-int plan_print_json(const struct plan *p, FILE *out)
+int plan_print_json(const struct plan *p, struct cr_err *e)
 {
 	json_t *doc = json_object(), *tasks = json_array();
-	int err;
 
 	json_object_set_new(doc, "processes", json_integer((json_int_t)p->nr_live));
 	json_object_set_new(doc, "threads", json_integer((json_int_t)p->nr_threads));
@@ -392,8 +391,5 @@ int plan_print_json(const struct plan *p, FILE *out)
 		json_object_set_new(o, "makes", makes);
 		json_array_append_new(tasks, o);
 	}
-	err = json_dumpf(doc, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER) ? -EIO : 0;
-	fputc('\n', out);
-	json_decref(doc);
-	return err;
+	return json_print(doc, e);
 }

@@ -100,6 +100,7 @@ int plan_index(struct plan *p, struct arena *a, pid_t pid, int task);
 /* "task 12 (bash)" Return: @buf. */
 const char *plan_who(const struct plan_task *t, char *buf, size_t size);
 void plan_print(const struct plan *p, FILE *out);
-int plan_print_json(const struct plan *p, FILE *out);
+/* On standard output. Return: 0 or -errno with @e. */
+int plan_print_json(const struct plan *p, struct cr_err *e);
 
 #endif

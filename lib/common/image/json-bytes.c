@@ -7,6 +7,7 @@
 #include "image/manifest.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,4 +108,13 @@ ssize_t json_bytes_decode(const char *s, char *buf, size_t size)
 		return -ENAMETOOLONG;
 	buf[n] = 0;
 	return (ssize_t)n;
+}
+
+int json_print(json_t *doc, struct cr_err *e)
+{
+	int err = doc ? json_dumpf(doc, stdout, JSON_INDENT(2)) : -1;
+
+	json_decref(doc);
+	putchar('\n');
+	return err ? (cr_err_stdout(e) ?: cr_err_nomem(e)) : cr_err_stdout(e);
 }

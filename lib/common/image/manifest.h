@@ -69,6 +69,11 @@ json_t *manifest_error(const char *stage, const struct cr_err *e);
 json_t *json_bytes(const char *s, size_t len);
 /* The reverse. @buf: NUL-terminated. Return: length, -EINVAL no such escape, -ENAMETOOLONG. */
 ssize_t json_bytes_decode(const char *s, char *buf, size_t size);
+/*
+ * Print a document on standard output, and see whether that is written. Takes @doc over; NULL: there was no memory for it.
+ * Return: 0 or -errno with @e.
+ */
+int json_print(json_t *doc, struct cr_err *e);
 
 /*
  * Does the directory hold a checkpoint?
