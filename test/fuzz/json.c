@@ -53,7 +53,7 @@ static int encode(int in, bool lenient, int out, enum img_type *ret_type)
 	if (!ret)
 		ret = ob_flush(ob);
 	*ret_type = enc->type;
-	free(enc->b.data);
+	free(enc->b.out.data);
 	free(enc);
 	free(ob);
 	return ret;

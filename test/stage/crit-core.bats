@@ -4,9 +4,7 @@
 # crit core: a core file that gdb opens, with all threads, their registers, and the memory.
 load ../lib
 load ../golden/small
-
-CRIT=$BIN/crit
-FIXTURES=$SHARED/fixtures/criu-4.2
+load crit
 
 # Compare with the images: every page of the task, and every thread's registers. check IMG PID CORE
 check_core()
@@ -57,7 +55,7 @@ vector_words()
 }
 
 @test "fixtures: memory and notes; binaries that are not there leave gaps" {
-	[ -d "$FIXTURES" ] || skip "../shared is not there"
+	requires_fixtures
 	while read -r name pid threads; do
 		"$CRIT" core -o "$T/core" "$FIXTURES/$name/img" "$pid"
 		check_core "$FIXTURES/$name/img" "$pid" "$T/core"
@@ -79,7 +77,7 @@ vector_words()
 }
 
 @test "shared memory comes from its segment" {
-	[ -d "$FIXTURES" ] || skip "../shared is not there"
+	requires_fixtures
 	"$CRIT" core -o "$T/core" "$FIXTURES/tree/img" 24030
 	# 7fdeaaa2e000 is the mapping of segment 86324, whose pages are in pages-2.img from address 0 on
 	off=$(readelf -lW "$T/core" | sed -n 's/ *LOAD *\(0x[0-9a-f]*\) 0x00007fdeaaa2e000 .*/\1/p')
@@ -161,7 +159,7 @@ json.dump(mm, sys.stdout)' | "$CRIT" encode -o "$IMG/mm-100.img"
 }
 
 @test "refused: zombies, unknown pids, wrong usage" {
-	[ -d "$FIXTURES" ] || skip "../shared is not there"
+	requires_fixtures
 	run "$CRIT" core -o "$T/core" "$FIXTURES/tree/img" 24032
 	[ "$status" = 1 ]
 	[[ $output == *"has no memory"* ]]
@@ -171,6 +169,6 @@ json.dump(mm, sys.stdout)' | "$CRIT" encode -o "$IMG/mm-100.img"
 	[ ! -e "$T/core" ]
 	for args in "" "$FIXTURES/tree/img" "$FIXTURES/tree/img x"; do
 		run "$CRIT" core $args
-		[ "$status" = 2 ]
+		[ "$status" = 100 ]
 	done
 }

@@ -3,17 +3,7 @@
 # shellcheck disable=SC2086,SC2143,SC2010,SC1010
 # crit edit: values of an image by path, in an editor; and of whole directories, with all references.
 load ../lib
-
-CRIT=$BIN/crit
-FIXTURES=$SHARED/fixtures/criu-4.2
-
-copy_of()
-{
-	[ -d "$FIXTURES" ] || skip "../shared is not there"
-	rm -rf "$IMG"
-	cp -r "$FIXTURES/$1/img" "$IMG"
-	chmod -R u+w "$IMG"
-}
+load crit
 
 # The value at a jq path of an image.
 value()
@@ -136,6 +126,61 @@ refuse()
 	cmp "$T/before" "$IMG/core-24030.img"
 }
 
+@test "in an editor: without a change the image is not written" {
+	copy_of tree
+	before=$(stat -c %i "$IMG/core-24030.img")
+	EDITOR=true run "$CRIT" edit "$IMG/core-24030.img"
+	[ "$status" = 0 ]
+	[ "$output" = 'crit: nothing was changed' ]
+	[ "$before" = "$(stat -c %i "$IMG/core-24030.img")" ]
+}
+
+@test "a link to an image stays, the image behind it is changed; its owner and mode stay" {
+	requires_root
+	copy_of tree
+	ln -s img/core-24030.img "$T/link.img"
+	chown 65534:65534 "$IMG/core-24030.img"
+	chmod 640 "$IMG/core-24030.img"
+	"$CRIT" edit "$T/link.img" tc.comm=linked
+	[ -L "$T/link.img" ]
+	[ "$(value core-24030.img '.entries[0].tc.comm')" = linked ]
+	[ "$(stat -c %u:%g:%a "$IMG/core-24030.img")" = 65534:65534:640 ]
+	cp "$IMG/core-24030.img" "$T/before"
+	run "$CRIT" edit "$T/link.img" tc.comm=again tc.exit_code=-1
+	[ "$status" = 1 ]
+	cmp "$T/before" "$IMG/core-24030.img"
+	run "$CRIT" encode -o "$T/link.img" <<<'{'
+	[ "$status" = 1 ]
+	cmp "$T/before" "$IMG/core-24030.img"
+}
+
+@test "directory: what no image has is refused" {
+	copy_of sockets
+	cp -r "$IMG" "$T/copy"
+	for args in "--remap-address 10.9.9.9=10.9.9.8" "--rename-path /no/such=/x" "--rename-path /tmp=/x --remap-address 127.0.0.1:1=127.0.0.1:2"; do
+		run "$CRIT" edit "$IMG" $args
+		[ "$status" = 1 ] || { echo "$args: exit $status: $output"; return 1; }
+		[[ $output == *"nothing in the checkpoint has it"*"[no-match]" ]]
+		diff -r "$IMG" "$T/copy"
+	done
+	run "$CRIT" edit "$T/none" --set-root-pid 5
+	[ "$status" = 111 ]
+	mkdir "$T/none"
+	run "$CRIT" edit "$T/none" --set-root-pid 5
+	[ "$status" = 2 ]
+	[[ $output == *"[no-checkpoint]" ]]
+}
+
+@test "directory: names in /proc follow the pid" {
+	copy_of tree
+	"$CRIT" edit "$IMG/files.img" '[reg.name=/dev/null].reg.name=/proc/24030/task/24030/maps' \
+		'[reg.name=/tmp/criu-fixture/tree/out.txt].reg.name=/proc/240301/maps'
+	"$CRIT" edit "$IMG" --set-root-pid 77
+	"$CRIT" decode -i "$IMG/files.img" >"$T/json"
+	grep -q '"/proc/77/task/77/maps"' "$T/json"
+	grep -q '"/proc/240301/maps"' "$T/json"
+}
+
 @test "directory: pids, in images and their names" {
 	copy_of files
 	"$CRIT" edit "$IMG" --set-root-pid 999 --set-pid 24051=1000
@@ -201,4 +246,38 @@ refuse()
 	wait_for 5 grep -q done "$DIR/out.txt"
 	cat "$DIR/out.txt"
 	grep -q text "$DIR/out.txt"
+}
+
+# What a restore of an edited checkpoint has is what the edit said: pid, address, paths.
+@test "directory: another pid, address and path, restored" {
+	requires_root
+	cat >"$T/server.py" <<-'END'
+		import os, socket, sys, time
+		s = socket.socket()
+		s.bind(('127.0.0.1', 0))
+		s.listen()
+		log = open('server.log', 'a', buffering=1)
+		print('port', s.getsockname()[1], flush=True)
+		while not os.path.exists('go'):
+		    time.sleep(0.05)
+		log.write('%s %d %d\n' % (*s.getsockname(), os.getpid()))
+	END
+	start_program "$PYTHON" "$T/server.py"
+	wait_for 20 grep -q port "$DIR/out.txt"
+	port=$(sed -n 's/port //p' "$DIR/out.txt")
+	dump
+	mv "$DIR" "$T/moved"
+	# Another one that is free: below pid_max, far from the numbers that come next.
+	new=$((PID > 16000 ? PID - 15000 : PID + 15000))
+	while [ -e /proc/$new ]; do
+		new=$((new + 1))
+	done
+	"$CRIT" edit "$IMG" --set-root-pid $new --remap-address "127.0.0.1:$port=127.0.0.7:$port" --rename-path "$DIR=$T/moved"
+	check_images
+	DIR=$T/moved PID=$new
+	restore
+	[ "$(readlink "/proc/$PID/cwd")" = "$DIR" ]
+	touch "$DIR/go"
+	wait_for 20 gone "$PID"
+	[ "$(cat "$DIR/server.log")" = "127.0.0.7 $port $new" ]
 }

@@ -4,8 +4,7 @@
 # crit report: the page is drawn by a browser without an error and without a request, whatever the names are, with a thousand tasks too.
 load ../lib
 load ../golden/small
-
-CRIT=$BIN/crit
+load crit
 
 # The page as it is when its script has run, in $T/dom; $T/log has what the browser said.
 browse()
@@ -171,13 +170,13 @@ json.dump(mm, sys.stdout)' | "$CRIT" encode -o "$IMG/mm-100.img"
 	good_page "$T/report.html"
 }
 
-@test "wrong usage: 2; no checkpoint: 1, and no file" {
+@test "wrong usage; no checkpoint, and no file" {
 	run "$CRIT" report
-	[ "$status" = 2 ]
+	[ "$status" = 100 ]
 	run "$CRIT" report --bogus "$T"
-	[ "$status" = 2 ]
+	[ "$status" = 100 ]
 	run "$CRIT" report "$T" -o "$T/report.html"
-	[ "$status" = 1 ]
+	[ "$status" = 2 ]
 	[[ $output == *no-checkpoint* ]] || { echo "$output"; return 1; }
 	[ ! -e "$T/report.html" ]
 }

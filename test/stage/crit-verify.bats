@@ -3,18 +3,7 @@
 # shellcheck disable=SC2086,SC2016
 # crit verify: held against ../shared/tools/imgcheck on changed images; and what it checks in addition.
 load ../lib
-
-CRIT=$BIN/crit
-FIXTURES=$SHARED/fixtures/criu-4.2
-
-# A copy of a fixture in $IMG.
-copy_of()
-{
-	[ -d "$FIXTURES" ] || skip "../shared is not there"
-	rm -rf "$IMG"
-	cp -r "$FIXTURES/$1/img" "$IMG"
-	chmod -R u+w "$IMG"
-}
+load crit
 
 # A manifest as the seal writes it; the checksums are computed by python.
 make_manifest()
@@ -53,7 +42,7 @@ verify()
 }
 
 @test "fixtures: nothing to say, exit 0; several directories" {
-	[ -d "$FIXTURES" ] || skip "../shared is not there"
+	requires_fixtures
 	run "$CRIT" verify "$FIXTURES"/*/img
 	[ "$status" = 0 ]
 	[ -z "$output" ]
@@ -65,12 +54,12 @@ verify()
 	truncate -s -4096 "$IMG/pages-1.img"
 	echo x >"$IMG/strange"
 	verify
-	[ "$status" = 1 ]
+	[ "$status" = 2 ]
 	[ "${#lines[@]}" = 3 ]
 	[[ $output == *"$IMG/pagemap-24010.img: pages-1.img has "* ]]
 	[[ $output == *"$IMG/pstree.img: entry 0: fs-24010.img is missing"* ]]
 	[[ $output == *"$IMG/strange: warning: no image type has this name"* ]]
-	"$CRIT" verify --json "$IMG" >"$T/json" || [ $? = 1 ]
+	"$CRIT" verify --json "$IMG" >"$T/json" || [ $? = 2 ]
 	[ "$(jq -r '.[] | [.file, .entry, .level] | @csv' "$T/json")" = '"pagemap-24010.img",,"error"
 "pstree.img",0,"error"
 "strange",,"warning"' ]
@@ -93,7 +82,7 @@ verify()
 	# another comm: no other check could see it
 	"$CRIT" decode -i "$IMG/core-24030.img" | sed 's/"comm": "\([a-z]\)/"comm": "Z/g' | "$CRIT" encode -o "$IMG/core-24030.img"
 	verify
-	[ "$status" = 1 ]
+	[ "$status" = 2 ]
 	[ "${#lines[@]}" = 1 ]
 	[[ $output == *"core-24030.img: its checksum is "*" in manifest.json" ]]
 	copy_of tree
@@ -104,7 +93,7 @@ verify()
 	[[ $output == *"cpuinfo.img: warning: is not in manifest.json"* ]]
 	echo '{"format":1,"state":"open"}' >"$IMG/manifest.json"
 	verify
-	[ "$status" = 1 ]
+	[ "$status" = 2 ]
 	[[ $output == *"manifest.json: is not sealed"* ]]
 	echo '{' >"$IMG/manifest.json"
 	verify
@@ -121,7 +110,7 @@ verify()
 	ln -s ../grand "$T/parent/parent"
 	truncate -s 100 "$T/grand/mm-24010.img"
 	verify
-	[ "$status" = 1 ]
+	[ "$status" = 2 ]
 	[[ $output == *"$IMG/parent/parent/mm-24010.img: entry 0: ends at byte"* ]]
 	ln -sfn ../img "$T/grand/parent"
 	verify
@@ -144,14 +133,14 @@ verify()
 	victim_finish
 }
 
-@test "no directory: exit 1; wrong usage: 2; names from images are printed safely" {
+@test "no directory: exit 1; wrong usage: 100; names from images are printed safely" {
 	run "$CRIT" verify "$T/none"
 	[ "$status" = 1 ]
 	run "$CRIT" verify
-	[ "$status" = 2 ]
+	[ "$status" = 100 ]
 	mkdir "$T/x"
 	printf x >"$T/x/"$'a\e[31m.img'
 	run "$CRIT" verify "$T/x"
-	[ "$status" = 1 ]
+	[ "$status" = 2 ]
 	[[ $output == *'a\x1b[31m.img: no image type has this name'* ]]
 }

@@ -3,14 +3,7 @@
 # crit: JSON and back, byte for byte, and what it says of things that are wrong.
 load ../lib
 load ../golden/small
-
-CRIT=$BIN/crit
-FIXTURES=$SHARED/fixtures/criu-4.2
-
-requires_fixtures()
-{
-	[ -d "$FIXTURES" ] || skip "../shared is not there"
-}
+load crit
 
 # Little-endian bytes of 32-bit words: a head, sizes.
 words()
@@ -197,12 +190,12 @@ refuse_json()
 @test "show DIR: a failed dump says why, a dry run that it is one; an empty directory is no checkpoint" {
 	mkdir "$T/none" "$T/early"
 	run "$CRIT" show "$T/none"
-	[ "$status" = 1 ]
+	[ "$status" = 2 ]
 	[[ $output == *"[no-checkpoint]" ]]
 	echo '{"format": 1, "state": "failed", "error": {"code": "file-lock", "object": "task 7", "reason": "it locks", "remedy": "do so"}}' \
 		>"$T/early/manifest.json"
 	run "$CRIT" show "$T/early"
-	[ "$status" = 1 ]
+	[ "$status" = 2 ]
 	[[ $output == *"did not come to its end: task 7: it locks (do so) [not-sealed]" ]]
 	small_checkpoint "$T/img"
 	cp "$T/img/manifest.json" "$T/sealed"
@@ -213,19 +206,75 @@ refuse_json()
 	"$CRIT" show "$T/img" | grep -qx '  mount       /dev (devtmpfs)'
 }
 
-@test "images that are damaged: what is shown is said to be not all; pages that cannot be compared are told" {
+@test "images that are damaged: exit 2, what could not be read is told in text and JSON, the rest is shown" {
 	small_checkpoint "$T/img"
-	cp -r "$T/img" "$T/bad"
-	echo >>"$T/bad/mm-100.img"
-	printf '\377\377' | dd of="$T/bad/mm-100.img" bs=1 seek=10 conv=notrunc status=none
-	for verb in "show bad" "x bad mems" "x --json bad mems" "diff --no-pages img bad"; do
-		(cd "$T" && eval "'$CRIT' $verb" >out 2>err) || true
-		grep -q 'not all could be looked at: mm-100.img: ' "$T/err" || { echo "crit $verb"; cat "$T/err"; return 1; }
-	done
+	[ "$("$CRIT" show --json "$T/img" | jq -c .damaged)" = '[]' ]
 	"$CRIT" show "$T/img" 2>&1 >"$T/out" | diff /dev/null -
+	cp -r "$T/img" "$T/bad"
+	# In the second task's fdinfo the last entry is cut; the mappings of the first are none; one core is gone.
+	truncate -s -1 "$T/bad/fdinfo-2.img"
+	printf '\377\377' | dd of="$T/bad/mm-100.img" bs=1 seek=10 conv=notrunc status=none
+	rm "$T/bad/core-110.img"
+	echo '{' >"$T/bad/manifest.json"
+	for verb in show "x ps" "x --json ps" "x mems" "x --json mems" "x fds" "x --json fds" report diff; do
+		# shellcheck disable=SC2086
+		set -- $verb
+		case $verb in
+		x*) args=("${@:1:$#-1}" "$T/bad" "${!#}") want=core-110 ;;
+		diff) args=(diff --no-pages "$T/img" "$T/bad") want=core-110 ;;
+		*) args=("$verb" "$T/bad") want=core-110 ;;
+		esac
+		[[ $verb != *mems ]] || want=mm-100
+		[[ $verb != *fds ]] || want=fdinfo-2
+		"$CRIT" "${args[@]}" >"$T/out" 2>"$T/err" && status=0 || status=$?
+		[ "$status" = 2 ] || { echo "crit $verb: exit $status"; return 1; }
+		[ -s "$T/out" ]
+		grep -q "^crit: not all could be looked at: $want.img: " "$T/err" || { echo "crit $verb"; cat "$T/err"; return 1; }
+	done
+	"$CRIT" show --json "$T/bad" >"$T/json" 2>"$T/err" || [ $? = 2 ]
+	[ "$(jq -r '.damaged[].file' "$T/json" | sort | tr '\n' ' ')" = 'core-110.img fdinfo-2.img manifest.json mm-100.img ' ]
+	jq -e '.damaged[] | select(.file == "core-110.img") | .problem == "is missing" and .code == "image-missing"' "$T/json"
+	jq -e '.damaged | length == 4 and all(.[]; .problem != "" and .code != "")' "$T/json"
+	jq -e '(.tasks | length) == 3 and .tasks[0].threads == 2' "$T/json"
+	"$CRIT" show "$T/bad" 2>/dev/null >"$T/out" || [ $? = 2 ]
+	grep -q '^Damaged    4 images could not be read whole' "$T/out"
+	# Each task has what it is about: a descriptor table that two share is damage of both.
+	"$CRIT" x --json "$T/bad" mems >"$T/json" 2>/dev/null || [ $? = 2 ]
+	[ "$(jq -c 'map([.damaged[].file])' "$T/json")" = '[["mm-100.img"],[],[]]' ]
+	"$CRIT" x --json "$T/bad" fds >"$T/json" 2>/dev/null || [ $? = 2 ]
+	jq -e '[.[] | select(.damaged | length > 0)] | length >= 1 and all(.[]; .fds | length > 0)' "$T/json"
+	# Of a list of tasks that breaks off, all have it; without any there is nothing to show.
+	cp -r "$T/img" "$T/cut"
+	truncate -s -1 "$T/cut/pstree.img"
+	"$CRIT" x --json "$T/cut" ps >"$T/json" 2>/dev/null || [ $? = 2 ]
+	[ "$(jq -c 'map([.damaged[].file])' "$T/json")" = '[["pstree.img"],["pstree.img"]]' ]
+	truncate -s 14 "$T/cut/pstree.img"
+	run "$CRIT" show "$T/cut"
+	[ "$status" = 2 ]
+	[[ $output == "crit: pstree.img: ends at byte "*"inside entry 0 "* ]]
 	cp -r "$T/img" "$T/lazy"
 	"$CRIT" decode -i "$T/img/pagemap-100.img" | jq '.entries[1:][] |= (.flags = "PE_LAZY")' | "$CRIT" encode -o "$T/lazy/pagemap-100.img"
 	"$CRIT" diff "$T/img" "$T/lazy" 2>&1 >"$T/out" | grep -q '^crit: [0-9]* pages could not be compared'
+}
+
+@test "many damaged images: the first are told one by one, the JSON has all" {
+	small_checkpoint "$T/img"
+	"$CRIT" decode -i "$T/img/pstree.img" | jq '.entries += [range(200; 230) | {pid: ., ppid: 100, pgid: 100, sid: 100, threads: [.]}]' |
+		"$CRIT" encode -o "$T/img/pstree.img"
+	"$CRIT" show --json "$T/img" >"$T/json" 2>"$T/err" || [ $? = 2 ]
+	[ "$(jq '[.damaged[] | select(.file | startswith("core-2"))] | length' "$T/json")" = 30 ]
+	[ "$(grep -c '^crit: not all could be looked at: [a-z]*-[0-9]*.img: ' "$T/err")" = 10 ]
+	grep -qE '^crit: not all could be looked at: [0-9]+ more images$' "$T/err"
+}
+
+@test "show DIR cuts long lists of needs, and says where all are" {
+	small_checkpoint "$T/img"
+	"$CRIT" decode -i "$T/img/files.img" | jq '.entries += [range(1000; 1030) | {type: "REG", id: ., reg:
+		{id: ., flags: "0x0", pos: 0, fown: {uid: 0, euid: 0, signum: 0, pid_type: 0, pid: 0}, name: "/many/\(.)"}}]' |
+		"$CRIT" encode -o "$T/img/files.img"
+	"$CRIT" show "$T/img" >"$T/out"
+	more=$(sed -n 's/^ *and \([0-9]*\) more (crit show --json has all)$/\1/p' "$T/out")
+	[ "$("$CRIT" show --json "$T/img" | jq '[.needs[] | select(.kind == "file")] | length')" = $((more + 12)) ]
 }
 
 @test "output that cannot be written is an error of every verb" {
@@ -238,7 +287,17 @@ refuse_json()
 		"report img" "diff --fields img img2" "verify bad" "core -o - img 100"; do
 		(cd "$T" && eval "'$CRIT' $verb" >/dev/full 2>err) && { echo "crit $verb"; return 1; }
 		grep -q 'cannot be written.*No space left' "$T/err" || { echo "crit $verb"; cat "$T/err"; return 1; }
+		(cd "$T" && eval "'$CRIT' $verb" >&- 2>err) && { echo "crit $verb"; return 1; }
+		grep -q 'cannot be written.*Bad file descriptor' "$T/err" || { echo "crit $verb"; cat "$T/err"; return 1; }
 	done
+	(cd "$T" && ulimit -f 1 && "$CRIT" report -o page.html img 2>err) && return 1
+	grep -q 'cannot be written: File too large' "$T/err"
+	[ -z "$(find "$T" -name 'page.html*')" ]
+	# Files that are written do not get the number of what was closed.
+	for verb in "edit img2/core-100.img tc.comm=third" "decode -i img/pstree.img -o json" "encode -i json -o pstree.img" "report -o r.html img" "core -o core img 100"; do
+		(cd "$T" && eval "'$CRIT' $verb" <&- >&- 2>err) || { echo "crit $verb"; cat "$T/err"; return 1; }
+	done
+	cmp "$T/pstree.img" "$T/img/pstree.img"
 }
 
 @test "JSON that is wrong: exit 1, where it is, and no file" {
@@ -273,24 +332,24 @@ refuse_json()
 	[ "$(stat -c %a "$T/new.img")" = 600 ]
 }
 
-@test "images that are wrong: exit 1, and which entry" {
+@test "images that are wrong: exit 2, and which entry" {
 	printf 'hello world' >"$T/a"
 	run "$CRIT" decode -i "$T/a"
-	[ "$status" = 1 ]
+	[ "$status" = 2 ]
 	[[ $output == *"unknown magic 0x6c6c6568"*"raw data"* ]]
 	: | utsns | head -c 10 >"$T/a"
 	run "$CRIT" decode -i "$T/a"
-	[ "$status" = 1 ]
+	[ "$status" = 2 ]
 	[[ $output == *"image-truncated"* ]]
 	printf '\x0a\x7fab' | utsns >"$T/a"
 	run "$CRIT" info "$T/a"
 	[ "$status" = 0 ]
 	run "$CRIT" decode -i "$T/a" -o "$T/b"
-	[ "$status" = 1 ]
+	[ "$status" = 2 ]
 	[[ $output == *"entry 0: is not a utsns_entry"* ]]
 	[ ! -e "$T/b" ]
 	run "$CRIT" x "$T" ps
-	[ "$status" = 1 ]
+	[ "$status" = 2 ]
 	[[ $output == *"no pstree.img"* ]]
 }
 
@@ -374,19 +433,26 @@ options_of_code()
 	diff <(grep -v ' ' "$T/help") "$T/verbs"
 }
 
-@test "usage: exit 2; --help and --version: 0" {
+@test "usage: exit 100; --help and --version: 0" {
 	for args in "" bogus "decode --bogus" "decode file" "encode x" info "info a b" show "x dir" "x dir bogus"; do
 		# shellcheck disable=SC2086
 		run "$CRIT" $args
-		[ "$status" = 2 ] || { echo "$status: $args"; return 1; }
+		[ "$status" = 100 ] || { echo "$status: $args"; return 1; }
 	done
 	run "$CRIT" --version
 	[ "$status" = 0 ]
 	run "$CRIT" --help
 	[ "$status" = 0 ]
+	for option in --help -h --version; do
+		"$CRIT" $option >/dev/full 2>"$T/err" && { echo "$option"; return 1; }
+		grep -q 'cannot be written.*No space left' "$T/err"
+		"$CRIT" $option >&- 2>"$T/err" && { echo "$option"; return 1; }
+	done
 	for verb in core decode diff edit encode info report show verify x; do
 		run "$CRIT" $verb --help
 		[ "$status" = 0 ]
 		[[ $output == "Usage: crit $verb "* ]]
+		"$CRIT" $verb --help >/dev/full 2>"$T/err" && { echo "$verb --help"; return 1; }
+		grep -q 'cannot be written.*No space left' "$T/err"
 	done
 }

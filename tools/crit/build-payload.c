@@ -112,10 +112,10 @@ static int put_one_msg(struct builder *b, const struct where *w, const struct js
 	if (!text || text->kind != JSON_STRING)
 		return build_bad(b, w, head, e, "is a message without its base64 text behind it");
 	ret = build_message(&one, payload_msg_descriptor, head, false, w, e);
-	len = one.len;
+	len = one.out.len;
 	ob_put(ob, &len, sizeof(len));
-	ob_put(ob, one.data, one.len);
-	free(one.data);
+	ob_put(ob, one.out.data, one.out.len);
+	free(one.out.data);
 	if (ret < 0)
 		return ret;
 	msize = json_member(head, "msize");
@@ -151,7 +151,7 @@ int build_payload(struct builder *b, enum img_type type, const struct json *obje
 	struct payload p;
 	int ret;
 
-	if (!payload_of(type, b->entry, b->data, b->len, &p))
+	if (!payload_of(type, b->entry, b->out.data, b->out.len, &p))
 		return v ? build_bad(b, NULL, v, e, "has an \"extra\", but nothing stands behind such an entry") : 0;
 	if (!v && !p.messages && (!p.len || p.len == PAYLOAD_REST))
 		return 0;

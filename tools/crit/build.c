@@ -46,26 +46,6 @@ int build_bad(const struct builder *b, const struct where *w, const struct json 
 	return -EINVAL;
 }
 
-int build_append(struct builder *b, const void *data, size_t len, struct cr_err *e)
-{
-	if (len > b->cap - b->len) {
-		size_t want = b->cap ? 2 * b->cap : 4096;
-		uint8_t *more;
-
-		while (want - b->len < len)
-			want *= 2;
-		more = realloc(b->data, want);
-		if (!more)
-			return cr_err_nomem(e);
-		b->data = more;
-		b->cap = want;
-	}
-	if (len)
-		memcpy(b->data + b->len, data, len);
-	b->len += len;
-	return 0;
-}
-
 static size_t varint(uint64_t v, uint8_t out[10])
 {
 	size_t n = 0;
@@ -80,7 +60,7 @@ static int append_varint(struct builder *b, uint64_t v, struct cr_err *e)
 {
 	uint8_t bytes[10];
 
-	return build_append(b, bytes, varint(v, bytes), e);
+	return bytes_add(&b->out, bytes, varint(v, bytes), e);
 }
 
 static int append_tag(struct builder *b, uint32_t number, ProtobufCWireType type, struct cr_err *e)
@@ -205,9 +185,9 @@ static int append_number(struct builder *b, ProtobufCType type, uint64_t v, stru
 {
 	switch (wire_type(type)) {
 	case PROTOBUF_C_WIRE_TYPE_64BIT:
-		return build_append(b, &v, 8, e);
+		return bytes_add(&b->out, &v, 8, e);
 	case PROTOBUF_C_WIRE_TYPE_32BIT:
-		return build_append(b, &v, 4, e);
+		return bytes_add(&b->out, &v, 4, e);
 	default:
 		break;
 	}
@@ -246,27 +226,27 @@ static int append_text(struct builder *b, const ProtobufCMessageDescriptor *d, c
 		len = n;
 	}
 	ret = append_varint(b, len, e);
-	return ret ? ret : build_append(b, data, len, e);
+	return ret ? ret : bytes_add(&b->out, data, len, e);
 }
 
 /* A message inside: its length, known only afterwards, is put in front of it. */
 static int append_message(struct builder *b, const ProtobufCMessageDescriptor *d, const struct json *v,
 			  const struct where *w, struct cr_err *e)
 {
-	size_t start = b->len, len, n;
+	size_t start = b->out.len, len, n;
 	uint8_t size[10];
 	int ret;
 
 	ret = build_message(b, d, v, false, w, e);
 	if (ret < 0)
 		return ret;
-	len = b->len - start;
+	len = b->out.len - start;
 	n = varint(len, size);
-	ret = build_append(b, size, n, e);
+	ret = bytes_add(&b->out, size, n, e);
 	if (ret < 0)
 		return ret;
-	memmove(b->data + start + n, b->data + start, len);
-	memcpy(b->data + start, size, n);
+	memmove(b->out.data + start + n, b->out.data + start, len);
+	memcpy(b->out.data + start, size, n);
 	return 0;
 }
 
@@ -374,7 +354,7 @@ static int append_unknown(struct builder *b, const struct json *v, uint64_t from
 	ret = append_tag(b, num, type, e);
 	if (!ret && type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED)
 		ret = append_varint(b, len, e);
-	return ret ? ret : build_append(b, data, len, e);
+	return ret ? ret : bytes_add(&b->out, data, len, e);
 }
 
 static int append_unknowns(struct builder *b, const struct json *list, uint64_t from, uint64_t below,

@@ -3,6 +3,7 @@
 #ifndef CRIT_BUILD_H
 #define CRIT_BUILD_H
 
+#include "bytes.h"
 #include "hints.h"
 #include "json-in.h"
 
@@ -16,19 +17,17 @@ struct where {
 struct builder {
 	const char *file; /* for messages */
 	unsigned long entry;
-	bool lenient; /* write what crit decode would read, though no restore can take it */
-	uint8_t *data;
-	size_t len, cap;
+	bool lenient;	  /* write what crit decode would read, though no restore can take it */
+	struct bytes out; /* a message; the owner of the builder frees it */
 	struct hint_cache hints;
 };
 
-/* Append a packed message to data. @extra: the key "extra" is allowed. Return: 0 or -errno with @e. */
+/* Append a packed message to out. @extra: the key "extra" is allowed. Return: 0 or -errno with @e. */
 int build_message(struct builder *b, const ProtobufCMessageDescriptor *d, const struct json *object, bool extra,
 		  const struct where *up, struct cr_err *e);
-/* The bytes behind the entry that is in data. */
+/* The bytes behind the entry that is in out. */
 int build_payload(struct builder *b, enum img_type type, const struct json *object, struct obuf *ob, struct cr_err *e);
 
-int build_append(struct builder *b, const void *data, size_t len, struct cr_err *e);
 /* @fmt: what is wrong with @v. Return: -EINVAL */
 int build_bad(const struct builder *b, const struct where *w, const struct json *v, struct cr_err *e, const char *fmt,
 	      ...) __attribute__((format(printf, 5, 6)));

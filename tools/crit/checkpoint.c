@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 #include "base/fd.h"
 #include "core.pb-c.h"
 #include "fdinfo.pb-c.h"
-#include "image/manifest.h"
 #include "mm.pb-c.h"
 #include "pstree.pb-c.h"
 
@@ -57,21 +57,22 @@ const char *safe_text(const void *data, size_t len, char *buf, size_t size)
 	return buf;
 }
 
-ssize_t checkpoint_read(struct checkpoint *c, enum img_type type, unsigned long id, void *ret, struct cr_err *e)
+size_t checkpoint_read(struct checkpoint *c, enum img_type type, unsigned long id, void *ret)
 {
 	size_t n = 0, cap = 0;
 	void **list = NULL, *m = NULL;
 	struct img_reader r;
+	struct cr_err e;
 	int got;
 
-	got = img_open(c->dir, type, id, &r, e);
+	got = img_open(c->dir, type, id, &r, &e);
 	r.lenient = true;
-	while (got > 0 && (got = img_get(&r, &c->arena, &m, e)) > 0) {
+	while (got > 0 && (got = img_get(&r, &c->arena, &m, &e)) > 0) {
 		if (n + 1 >= cap) {
 			void **more = arena_calloc(&c->arena, cap = 2 * cap + 16, sizeof(*more));
 
 			if (!more) {
-				got = cr_err_nomem(e);
+				got = cr_err_nomem(&e);
 				break;
 			}
 			if (n)
@@ -82,7 +83,7 @@ ssize_t checkpoint_read(struct checkpoint *c, enum img_type type, unsigned long 
 	}
 	img_close(&r);
 	if (got < 0)
-		return got;
+		checkpoint_damaged(c, type, id, &e);
 	*(void ***)ret = list;
 	return n;
 }
@@ -100,11 +101,27 @@ const void *checkpoint_one(struct checkpoint *c, enum img_type type, unsigned lo
 		got = img_get(&r, &c->arena, &m, &e);
 		img_close(&r);
 	}
-	if (got < 0 && !c->damaged) {
-		c->damaged = true;
-		c->damage = e;
-	}
+	if (got < 0)
+		checkpoint_damaged(c, type, id, &e);
 	return got > 0 ? m : NULL;
+}
+
+bool checkpoint_is_zombie(struct checkpoint *c, uint32_t pid)
+{
+	const CoreEntry *core = checkpoint_one(c, IMG_CORE, pid);
+
+	return core && core->tc && (core->tc->task_state == TASK_DEAD || core->tc->task_state == TASK_ZOMBIE);
+}
+
+const void *checkpoint_task_one(struct checkpoint *c, enum img_type type, uint32_t pid)
+{
+	const void *m = checkpoint_one(c, type, pid);
+	char name[IMG_NAME_MAX];
+
+	if (!m && faccessat(c->dir, img_name(type, pid, name), F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    (type == IMG_CORE || !checkpoint_is_zombie(c, pid)))
+		checkpoint_missing(c, type, pid);
+	return m;
 }
 
 static int by_type_and_id(const void *a, const void *b)
@@ -135,20 +152,17 @@ static uint32_t own_id(const ProtobufCMessage *m)
 static int read_old_files(struct checkpoint *c, struct cr_err *e)
 {
 	void **lists[KINDS];
-	ssize_t counts[KINDS];
-	size_t all = 0;
+	size_t counts[KINDS], all = 0;
 
 	for (size_t k = 0; k < KINDS; k++) {
-		counts[k] = kinds[k].old == IMG_TYPES ? 0 : checkpoint_read(c, kinds[k].old, 0, &lists[k], e);
-		if (counts[k] < 0)
-			return counts[k];
+		counts[k] = kinds[k].old == IMG_TYPES ? 0 : checkpoint_read(c, kinds[k].old, 0, &lists[k]);
 		all += counts[k];
 	}
 	c->files = arena_calloc(&c->arena, all + 1, sizeof(*c->files));
 	if (!c->files)
 		return cr_err_nomem(e);
 	for (size_t k = 0; k < KINDS; k++)
-		for (ssize_t i = 0; i < counts[k]; i++)
+		for (size_t i = 0; i < counts[k]; i++)
 			c->files[c->n_files++] = (struct file){ kinds[k].type, own_id(lists[k][i]), lists[k][i] };
 	return 0;
 }
@@ -156,17 +170,14 @@ static int read_old_files(struct checkpoint *c, struct cr_err *e)
 static int read_files(struct checkpoint *c, struct cr_err *e)
 {
 	FileEntry **list;
-	ssize_t n;
+	size_t n = checkpoint_read(c, IMG_FILES, 0, &list);
 	int ret = 0;
 
-	n = checkpoint_read(c, IMG_FILES, 0, &list, e);
-	if (n < 0)
-		return n;
 	if (n) {
 		c->files = arena_calloc(&c->arena, n, sizeof(*c->files));
 		if (!c->files)
 			return cr_err_nomem(e);
-		for (ssize_t i = 0; i < n; i++) {
+		for (size_t i = 0; i < n; i++) {
 			const struct file_kind *k = kind_of(list[i]->type);
 			const void *entry = k ? *(void **)((char *)list[i] + k->offset) : NULL;
 
@@ -199,12 +210,9 @@ const void *checkpoint_file(const struct checkpoint *c, uint32_t type, uint32_t 
 /* No pstree.img: what a dump that failed early leaves says why, in its manifest. */
 static int no_tasks(struct checkpoint *c, const char *path, struct cr_err *e)
 {
-	struct cr_err no_manifest;
-	json_t *m = NULL, *error;
+	json_t *m = checkpoint_manifest(c), *error;
 	const char *state;
 
-	if (manifest_read(c->dir, &m, &no_manifest) < 0)
-		m = NULL;
 	state = json_string_value(json_object_get(m, "state"));
 	error = json_object_get(m, "error");
 	if (state && strcmp(state, "sealed")) {
@@ -230,18 +238,18 @@ static int no_tasks(struct checkpoint *c, const char *path, struct cr_err *e)
 
 int checkpoint_open(struct checkpoint *c, const char *path, struct cr_err *e)
 {
-	ssize_t n;
 	int ret;
 
 	*c = (struct checkpoint){ 0 };
 	c->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->dir < 0)
 		return cr_err_set(e, CR_E_DIR_MISSING, errno, path, "cannot be opened");
-	n = checkpoint_read(c, IMG_PSTREE, 0, &c->tasks, e);
-	ret = n < 0 ? (int)n : read_files(c, e);
-	if (!n)
-		ret = no_tasks(c, path, e);
-	c->n_tasks = n > 0 ? n : 0;
+	c->n_tasks = checkpoint_read(c, IMG_PSTREE, 0, &c->tasks);
+	if (c->n_damaged && !c->n_tasks)
+		ret = cr_err_set(e, c->damaged[0].code, 0, c->damaged[0].file, "%s", c->damaged[0].problem);
+	else
+		ret = c->n_tasks ? read_files(c, e) : no_tasks(c, path, e);
+	c->round = 1;
 	if (ret < 0)
 		checkpoint_close(c);
 	return ret;
@@ -249,13 +257,9 @@ int checkpoint_open(struct checkpoint *c, const char *path, struct cr_err *e)
 
 void checkpoint_close(struct checkpoint *c)
 {
-	char text[1024];
-
-	if (c->damaged)
-		fprintf(stderr, "crit: not all could be looked at: %s\n", cr_err_text(&c->damage, text, sizeof(text)));
-	c->damaged = false;
-	c->dir = fd_close(c->dir);
+	fd_close(c->dir);
 	arena_free(&c->arena);
+	*c = (struct checkpoint){ .dir = -1 };
 }
 
 const struct TaskKobjIdsEntry *checkpoint_ids(struct checkpoint *c, uint32_t pid)
@@ -270,31 +274,28 @@ const struct TaskKobjIdsEntry *checkpoint_ids(struct checkpoint *c, uint32_t pid
 	return ids;
 }
 
-ssize_t checkpoint_fds(struct checkpoint *c, const struct PstreeEntry *t, void *ret, struct cr_err *e)
+size_t checkpoint_fds(struct checkpoint *c, const struct PstreeEntry *t, void *ret)
 {
 	const TaskKobjIdsEntry *ids = checkpoint_ids(c, t->pid);
 
 	/* still older images, and zombies: the table by pid, or none */
-	return checkpoint_read(c, IMG_FDINFO, ids ? ids->files_id : t->pid, ret, e);
+	return checkpoint_read(c, IMG_FDINFO, ids ? ids->files_id : t->pid, ret);
 }
 
 size_t checkpoint_vmas(struct checkpoint *c, uint32_t pid, VmaEntry *const **ret)
 {
-	const MmEntry *mm = checkpoint_one(c, IMG_MM, pid);
-	struct cr_err e;
-	ssize_t n;
+	const MmEntry *mm = checkpoint_task_one(c, IMG_MM, pid);
 
 	if (mm && mm->n_vmas) {
 		*ret = mm->vmas;
 		return mm->n_vmas;
 	}
-	n = checkpoint_read(c, IMG_VMAS, pid, ret, &e);
-	return n > 0 ? n : 0;
+	return checkpoint_read(c, IMG_VMAS, pid, ret);
 }
 
 const char *checkpoint_comm(struct checkpoint *c, uint32_t pid)
 {
-	const CoreEntry *core = checkpoint_one(c, IMG_CORE, pid);
+	const CoreEntry *core = checkpoint_task_one(c, IMG_CORE, pid);
 
 	return core && core->tc && core->tc->comm ? core->tc->comm : "?";
 }

@@ -6,6 +6,10 @@
 #include "base/arena.h"
 #include "crit.h"
 
+/* task_core_entry.task_state */
+enum { TASK_ALIVE = 1, TASK_DEAD = 2, TASK_STOPPED = 3, TASK_ZOMBIE = 6 };
+
+struct json_t;
 struct PstreeEntry;
 struct UnixSkEntry;
 struct TaskKobjIdsEntry;
@@ -18,6 +22,13 @@ struct file {
 	const void *entry; /* the kind's own message: RegFileEntry ... */
 };
 
+/* An image that is missing, or of which not all could be read. */
+struct damage {
+	const char *file, *problem; /* problem: printable */
+	enum cr_code code;
+	unsigned int round; /* of the checkpoint, when it was met last; 0: what all tasks have in common */
+};
+
 struct checkpoint {
 	int dir;
 	struct arena arena;
@@ -25,25 +36,45 @@ struct checkpoint {
 	size_t n_tasks;
 	struct file *files; /* by type and id */
 	size_t n_files;
-	bool damaged; /* an image could not be read: the first one is told at the end */
-	struct cr_err damage;
+	/* damage.c: images that could not be read whole, each once */
+	struct damage *damaged;
+	size_t n_damaged;
+	bool more_damaged; /* others are not in the list */
+	unsigned int round;
 };
 
-/* Return: 0 or -errno. Without a pstree it is no checkpoint. */
+/*
+ * Without a task it is no checkpoint. What cannot be read later on is noted as damage, and what was read before it is given.
+ * Return: 0 or -errno
+ */
 int checkpoint_open(struct checkpoint *c, const char *path, struct cr_err *e);
 void checkpoint_close(struct checkpoint *c);
 
-/* As img_read_all(), but not validated. @ret: NULL-terminated. Return: count or -errno */
-ssize_t checkpoint_read(struct checkpoint *c, enum img_type type, unsigned long id, void *ret, struct cr_err *e);
+/* Note that an image could not be read whole; or that there is none. */
+void checkpoint_damaged(struct checkpoint *c, enum img_type type, unsigned long id, const struct cr_err *e);
+void checkpoint_missing(struct checkpoint *c, enum img_type type, unsigned long id);
+struct json_out;
+/* "damaged": the list of them; if not @all, those of this round and what all tasks have in common. */
+void damages_json(const struct checkpoint *c, struct json_out *o, bool all);
+/* Tell them on stderr. Return: exit code */
+int damages_tell(const struct checkpoint *c);
+
+/* As img_read_all(), but not validated, and as far as it can be read. @ret: NULL-terminated. Return: count */
+size_t checkpoint_read(struct checkpoint *c, enum img_type type, unsigned long id, void *ret);
+/* manifest.json, to be given back by json_decref(). NULL: none, or it is damaged */
+struct json_t *checkpoint_manifest(struct checkpoint *c);
 /* The first entry, NULL when there is none or it cannot be read. */
 const void *checkpoint_one(struct checkpoint *c, enum img_type type, unsigned long id);
+/* The same of an image that each task has but a zombie: it is damage if there is none. */
+const void *checkpoint_task_one(struct checkpoint *c, enum img_type type, uint32_t pid);
+bool checkpoint_is_zombie(struct checkpoint *c, uint32_t pid);
 /* Where it stands in files[], -1 if it is not there. */
 ssize_t checkpoint_file_index(const struct checkpoint *c, uint32_t type, uint32_t id);
 const void *checkpoint_file(const struct checkpoint *c, uint32_t type, uint32_t id);
 /* The ids of what a task may share, also of old images; NULL: unknown. */
 const struct TaskKobjIdsEntry *checkpoint_ids(struct checkpoint *c, uint32_t pid);
-/* The descriptor table of a task. Return: count or -errno */
-ssize_t checkpoint_fds(struct checkpoint *c, const struct PstreeEntry *t, void *ret, struct cr_err *e);
+/* The descriptor table of a task. Return: count */
+size_t checkpoint_fds(struct checkpoint *c, const struct PstreeEntry *t, void *ret);
 /* Its mappings, also of old images. */
 size_t checkpoint_vmas(struct checkpoint *c, uint32_t pid, struct VmaEntry *const **ret);
 

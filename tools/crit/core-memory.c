@@ -42,10 +42,9 @@ static const MemfdInodeEntry *memfd_of(struct core_task *t, const VmaEntry *v)
 {
 	const MemfdFileEntry *f = checkpoint_file(t->c, FD_TYPES__MEMFD, (uint32_t)v->shmid);
 	MemfdInodeEntry **list;
-	struct cr_err e;
-	ssize_t n = f ? checkpoint_read(t->c, IMG_MEMFD_INODE, 0, &list, &e) : 0;
+	size_t n = f ? checkpoint_read(t->c, IMG_MEMFD_INODE, 0, &list) : 0;
 
-	for (ssize_t k = 0; k < n; k++)
+	for (size_t k = 0; k < n; k++)
 		if (list[k]->inode_id == f->inode_id)
 			return list[k];
 	return NULL;

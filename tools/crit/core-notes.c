@@ -31,23 +31,6 @@ enum {
 	XSAVE_MOST = 2696,
 };
 
-int bytes_add(struct bytes *b, const void *data, size_t len, struct cr_err *e)
-{
-	if (len > b->cap - b->len) {
-		size_t want = 2 * b->cap + len + 4096;
-		uint8_t *more = realloc(b->data, want);
-
-		if (!more)
-			return cr_err_nomem(e);
-		b->data = more;
-		b->cap = want;
-	}
-	if (len)
-		memcpy(b->data + b->len, data, len);
-	b->len += len;
-	return 0;
-}
-
 static int add_note(struct bytes *b, const char *name, uint32_t type, const void *data, size_t len, struct cr_err *e)
 {
 	const Elf64_Nhdr head = { .n_namesz = strlen(name) + 1, .n_descsz = len, .n_type = type };

@@ -176,23 +176,28 @@ static int find_task(struct core_task *t, uint32_t pid, struct cr_err *e)
 	return 0;
 }
 
-static int core(const char *dir, uint32_t pid, const char *out, unsigned long *ret_lazy, struct cr_err *e)
+/* Return: exit code */
+static int core(const char *dir, uint32_t pid, const char *out)
 {
 	struct core_task t = { .pages.fd = -1 };
 	struct checkpoint c;
+	struct cr_err e;
 	int ret;
 
-	ret = checkpoint_open(&c, dir, e);
+	ret = checkpoint_open(&c, dir, &e);
 	if (ret < 0)
-		return ret;
+		return crit_fail(&e);
 	t.c = &c;
-	ret = find_task(&t, pid, e);
+	ret = find_task(&t, pid, &e);
 	if (!ret)
-		ret = pages_open(&t.pages, c.dir, IMG_PAGEMAP, t.tree->pid, e);
+		ret = pages_open(&t.pages, c.dir, IMG_PAGEMAP, t.tree->pid, &e);
 	if (ret >= 0)
-		ret = make_core(&t, out, e);
-	*ret_lazy = t.lazy;
+		ret = make_core(&t, out, &e);
+	if (ret >= 0 && t.lazy)
+		fprintf(stderr, "crit: %lu pages are not in the images (lazy): they are zero in the core file\n",
+			t.lazy);
 	pages_close(&t.pages);
+	ret = ret < 0 ? crit_fail(&e) : damages_tell(&c);
 	checkpoint_close(&c);
 	return ret;
 }
@@ -207,8 +212,6 @@ int crit_core(int argc, char *argv[])
 	char name[32];
 	const char *out = NULL;
 	struct integer pid;
-	unsigned long lazy = 0;
-	struct cr_err e;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
@@ -222,9 +225,5 @@ int crit_core(int argc, char *argv[])
 	    pid.value > INT32_MAX)
 		return crit_usage("core", "the second argument is a pid");
 	snprintf(name, sizeof(name), "core.%u", (uint32_t)pid.value);
-	if (core(argv[optind], (uint32_t)pid.value, out ? out : name, &lazy, &e) < 0)
-		return crit_fail(&e);
-	if (lazy)
-		fprintf(stderr, "crit: %lu pages are not in the images (lazy): they are zero in the core file\n", lazy);
-	return CRIT_OK;
+	return core(argv[optind], (uint32_t)pid.value, out ? out : name);
 }

@@ -3,15 +3,9 @@
 #ifndef CRIT_CORE_H
 #define CRIT_CORE_H
 
+#include "bytes.h"
 #include "checkpoint.h"
 #include "pages.h"
-
-/* Bytes that grow; free() data. */
-struct bytes {
-	uint8_t *data;
-	size_t len, cap;
-};
-int bytes_add(struct bytes *b, const void *data, size_t len, struct cr_err *e);
 
 struct core_task {
 	struct checkpoint *c;

@@ -10,10 +10,7 @@
 #include "base/err.h"
 #include "image/image.h"
 
-/* crit's own exit codes, those of CRIU's crit. */
-enum { CRIT_OK = 0, CRIT_FAILED = 1, CRIT_USAGE = 2 };
-
-/* A verb gets its own name as argv[0]. Return: an exit code; it has printed what went wrong. */
+/* A verb gets its own name as argv[0]. Return: an exit code (enum cr_exit); it has printed what went wrong. */
 int crit_core(int argc, char *argv[]);
 int crit_decode(int argc, char *argv[]);
 int crit_diff(int argc, char *argv[]);
@@ -25,9 +22,9 @@ int crit_show(int argc, char *argv[]);
 int crit_verify(int argc, char *argv[]);
 int crit_x(int argc, char *argv[]);
 
-/* Print a failure. Return: CRIT_FAILED. */
+/* Print a failure. Return: its exit code. */
 int crit_fail(const struct cr_err *e);
-/* Point to --help. Return: CRIT_USAGE. */
+/* Point to --help. Return: CR_USAGE. */
 int crit_usage(const char *verb, const char *what);
 
 /* Buffered output. The first error stays; later output is dropped. */
@@ -43,11 +40,11 @@ int ob_flush(struct obuf *o);
 
 /* An output file: appears under its name when all is written, so that a failure leaves the old one. */
 struct output {
-	const char *path; /* NULL: stdout, or what is no regular file */
+	char *path; /* NULL: stdout, or what is no regular file */
 	char tmp[4096];
 	struct obuf *ob;
 };
-/* @path: NULL or "-": stdout */
+/* @path: NULL or "-": stdout. A link stays: the file that it leads to is replaced. */
 int output_open(struct output *out, const char *path, struct cr_err *e);
 int output_finish(struct output *out, struct cr_err *e);
 /* What is written so far, to be read by its descriptor ob->fd. Return: 0 or -errno with @e */

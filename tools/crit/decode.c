@@ -79,7 +79,7 @@ int decode_file(const char *in, const char *out, unsigned int how)
 	}
 	img_close(&r);
 	fd_close(fd);
-	return ret < 0 ? crit_fail(&e) : CRIT_OK;
+	return ret < 0 ? crit_fail(&e) : CR_OK;
 }
 
 int crit_decode(int argc, char *argv[])

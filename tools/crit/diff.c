@@ -56,7 +56,7 @@ static int add(struct facts *f, struct fact fact, struct cr_err *e)
 
 static int add_task(struct facts *f, const PstreeEntry *t, struct cr_err *e)
 {
-	const CoreEntry *core = checkpoint_one(&f->c, IMG_CORE, t->pid);
+	const CoreEntry *core = checkpoint_task_one(&f->c, IMG_CORE, t->pid);
 	const TaskCoreEntry *tc = core ? core->tc : NULL;
 	const CredsEntry *cr = core && core->thread_core ? core->thread_core->creds : NULL;
 	const char *name = checkpoint_comm(&f->c, t->pid);
@@ -89,14 +89,14 @@ static enum diff_what file_text(const struct checkpoint *c, uint32_t type, uint3
 
 static int add_fds(struct facts *f, const PstreeEntry *t, struct cr_err *e)
 {
-	const FsEntry *fs = checkpoint_one(&f->c, IMG_FS, t->pid);
+	const FsEntry *fs = checkpoint_task_one(&f->c, IMG_FS, t->pid);
 	static const char *const dirs[] = { "cwd ", "root " };
 	char text[4096];
 	FdinfoEntry **fds;
-	ssize_t n = checkpoint_fds(&f->c, t, &fds, e);
-	int ret = n < 0 ? (int)n : 0;
+	size_t n = checkpoint_fds(&f->c, t, &fds);
+	int ret = 0;
 
-	for (ssize_t k = 0; !ret && k < n; k++) {
+	for (size_t k = 0; !ret && k < n; k++) {
 		enum diff_what what = file_text(&f->c, fds[k]->type, fds[k]->id, text, sizeof(text) - 32);
 
 		size_t fill = strlen(text);
@@ -164,10 +164,14 @@ static int facts_open(struct facts *f, const char *path, struct cr_err *e)
 	return ret;
 }
 
-static void facts_close(struct facts *f)
+/* Return: exit code, if not all could be read */
+static int facts_close(struct facts *f)
 {
+	int code = damages_tell(&f->c);
+
 	checkpoint_close(&f->c);
 	free(f->v);
+	return code;
 }
 
 /* "24030 fd 3: ", "24030 7f00-8f00: " */
@@ -261,7 +265,7 @@ static bool has_task(const struct checkpoint *c, uint32_t pid)
 static int diff_checkpoints(struct differ *d, const char *before, const char *after, bool pages, struct cr_err *e)
 {
 	struct facts old = { .c.dir = -1 }, now = { .c.dir = -1 };
-	int ret;
+	int ret, code;
 
 	ret = facts_open(&old, before, e);
 	if (!ret)
@@ -273,15 +277,18 @@ static int diff_checkpoints(struct differ *d, const char *before, const char *af
 			ret = diff_pages(d, &old.c, &now.c, now.c.tasks[k]->pid, e);
 	if (!ret && pages)
 		ret = diff_segments(d, &old.c, &now.c, e);
-	facts_close(&old);
-	facts_close(&now);
+	code = facts_close(&old);
+	d->damaged = facts_close(&now);
+	d->damaged = d->damaged ? d->damaged : code;
 	return ret;
 }
 
+/* On a failure, what was found before it is printed. */
 static int diff(struct differ *d, const char *before, const char *after, bool fields, bool pages, struct cr_err *e)
 {
 	struct output out;
-	int ret;
+	struct cr_err no_output;
+	int ret, written;
 
 	ret = output_open(&out, NULL, e);
 	if (ret < 0)
@@ -294,10 +301,9 @@ static int diff(struct differ *d, const char *before, const char *after, bool fi
 		jo_end(&d->out, ']');
 		ob_text(out.ob, "\n");
 	}
-	if (!ret)
-		ret = output_finish(&out, e);
+	written = output_finish(&out, ret ? &no_output : e);
 	output_abandon(&out);
-	return ret;
+	return ret ? ret : written;
 }
 
 int crit_diff(int argc, char *argv[])
@@ -325,12 +331,14 @@ int crit_diff(int argc, char *argv[])
 	if (fields && d.json)
 		return crit_usage("diff", "--fields has no --json");
 	ret = diff(&d, argv[optind], argv[optind + 1], fields, pages, &e);
-	if (ret < 0) /* as diff(1): 2 is trouble */
-		return crit_fail(&e), CRIT_USAGE;
+	if (ret < 0) { /* as of diff(1), 1 means differences */
+		c = crit_fail(&e);
+		return c > 1 ? c : 2;
+	}
 	if (d.unknown)
 		fprintf(stderr,
 			"crit: %" PRIu64
 			" pages could not be compared: they are not in the images (lazy, or a dry run)\n",
 			d.unknown);
-	return d.found ? CRIT_FAILED : CRIT_OK;
+	return d.damaged ? d.damaged : d.found ? 1 : 0;
 }

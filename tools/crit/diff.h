@@ -16,6 +16,7 @@ struct differ {
 	bool json;
 	unsigned long found;
 	uint64_t unknown; /* pages that are not in the images of one side */
+	int damaged;	  /* exit code, if not all could be read */
 };
 
 /* A difference. @old, @now: NULL where it is not there */

@@ -100,10 +100,15 @@ static int rewrite(struct dir_job *j, struct item *i, struct cr_err *e)
 	ret = output_open(&out, path, e);
 	if (ret < 0)
 		return ret;
-	if (fchmod(out.ob->fd, st.st_mode & 0777) < 0)
-		ret = cr_err_set(e, CR_E_SYSTEM, errno, i->name, "cannot get its mode");
+	if ((fchown(out.ob->fd, st.st_uid, st.st_gid) < 0 && errno != EPERM) ||
+	    fchmod(out.ob->fd, st.st_mode & 0777) < 0)
+		ret = cr_err_set(e, CR_E_SYSTEM, errno, i->name, "cannot get its owner and mode");
 	if (!ret)
 		ret = edit_stream(in, i->name, &c, out.ob, e);
+	if (!ret && c.changed)
+		ret = output_flush(&out, e);
+	if (!ret && c.changed && fdatasync(out.ob->fd) < 0)
+		ret = cr_err_set(e, CR_E_SYSTEM, errno, i->name, "cannot be written");
 	if (!ret && c.changed)
 		ret = output_finish(&out, e);
 	output_abandon(&out);
@@ -158,6 +163,8 @@ static int stage_all(struct dir_job *j, struct cr_err *e)
 
 	for (size_t k = 0; !ret && k < j->n; k++)
 		ret = stage_file(j, &j->items[k], e);
+	if (!ret)
+		ret = rules_hit(j->rules, j->n_rules, e);
 	return ret ? ret : rules_manifest(j->rules, j->n_rules, j->dir, j->to, e);
 }
 
@@ -250,7 +257,7 @@ int edit_dir(const char *path, const struct dir_edit *edits, size_t n, bool dry)
 	ret = rules_parse(edits, n, path, &j.arena, &j.rules, &e);
 	j.n_rules = n;
 	if (ret < 0)
-		return arena_free(&j.arena), crit_fail(&e), CRIT_USAGE;
+		return arena_free(&j.arena), crit_fail(&e);
 	snprintf(stage, sizeof(stage), "%s/.crit-edit-XXXXXX", path);
 	j.stage = mkdtemp(stage);
 	if (j.stage) {
@@ -264,5 +271,5 @@ int edit_dir(const char *path, const struct dir_edit *edits, size_t n, bool dry)
 	fd_close(j.to);
 	free(j.items);
 	arena_free(&j.arena);
-	return ret < 0 ? crit_fail(&e) : CRIT_OK;
+	return ret < 0 ? crit_fail(&e) : CR_OK;
 }

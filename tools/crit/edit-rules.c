@@ -46,6 +46,7 @@ static const struct place {
 	{ &tty_info_entry__descriptor, "pgrp", RULE_PID },
 	{ &inet_sk_entry__descriptor, "src_addr", RULE_ADDRESS },
 	{ &inet_sk_entry__descriptor, "dst_addr", RULE_ADDRESS },
+	{ &reg_file_entry__descriptor, "name", RULE_PID }, /* in /proc */
 	{ &reg_file_entry__descriptor, "name", RULE_PATH },
 	{ &unix_sk_entry__descriptor, "name", RULE_PATH },
 	{ &unix_sk_entry__descriptor, "name_dir", RULE_PATH },
@@ -165,25 +166,25 @@ static bool parse_pid(const char *text, size_t len, uint32_t *ret)
 	return true;
 }
 
-static bool root_pid(const char *path, uint32_t *ret)
+static int root_pid(const char *path, uint32_t *ret, struct cr_err *e)
 {
 	struct checkpoint c;
-	struct cr_err e;
+	int err = checkpoint_open(&c, path, e);
 
-	if (checkpoint_open(&c, path, &e) < 0)
-		return false;
+	if (err < 0)
+		return err;
 	*ret = c.tasks[0]->pid;
 	checkpoint_close(&c);
-	return true;
+	return 0;
 }
 
-static bool parse_rule(const struct dir_edit *d, const char *path, struct arena *a, struct rule *r)
+static bool parse_rule(const struct dir_edit *d, struct arena *a, struct rule *r)
 {
 	const char *equals = strchr(d->value, '=');
 
 	if (!strcmp(d->kind, "set-root-pid")) {
 		r->kind = RULE_PID;
-		return parse_pid(d->value, strlen(d->value), &r->now_pid) && root_pid(path, &r->old_pid);
+		return parse_pid(d->value, strlen(d->value), &r->now_pid);
 	}
 	if (!equals)
 		return false;
@@ -205,12 +206,20 @@ int rules_parse(const struct dir_edit *edits, size_t n, const char *path, struct
 	if (!*ret)
 		return cr_err_nomem(e);
 	for (size_t k = 0; k < n; k++) {
-		if (parse_rule(&edits[k], path, a, &(*ret)[k]))
-			continue;
+		struct rule *r = &(*ret)[k];
+		int err = 0;
+
 		snprintf(object, sizeof(object), "--%s %s", edits[k].kind, edits[k].value);
-		cr_err_set(e, CR_E_USAGE, 0, object,
-			   "is not of the right form, or the old and the new one are not of one kind");
-		return -EINVAL;
+		if (!parse_rule(&edits[k], a, r))
+			return cr_err_set(e, CR_E_USAGE, 0, object,
+					  "is not of the right form, or the old and the new one are not of one kind");
+		r->option = arena_strdup(a, object);
+		if (!r->option)
+			return cr_err_nomem(e);
+		if (!strcmp(edits[k].kind, "set-root-pid"))
+			err = root_pid(path, &r->old_pid, e);
+		if (err < 0)
+			return err;
 	}
 	return 0;
 }
@@ -262,6 +271,16 @@ int rules_check(const struct rule *rules, size_t n, const char *path, struct cr_
 			ret = check_pid(&c, &rules[k], e);
 	checkpoint_close(&c);
 	return ret;
+}
+
+int rules_hit(const struct rule *rules, size_t n, struct cr_err *e)
+{
+	for (size_t k = 0; k < n; k++) {
+		if (rules[k].hits)
+			continue;
+		return cr_err_set(e, CR_E_NO_MATCH, 0, rules[k].option, "nothing in the checkpoint has it");
+	}
+	return 0;
 }
 
 /* ---- changing entries ---- */
@@ -330,6 +349,47 @@ static int set_path(struct rule *r, struct json *v, struct arena *a, struct cr_e
 	return 0;
 }
 
+/* The number that stands at *@at behind @word, as a whole part of a path. *@at goes behind it. */
+static bool path_number(const char **at, const char *word, uint32_t *ret)
+{
+	size_t len = strlen(word), digits = strncmp(*at, word, len) ? 0 : strspn(*at + len, "0123456789");
+	char behind = digits ? (*at)[len + digits] : 'x';
+	struct integer n;
+
+	if ((behind && behind != '/') || !integer_parse(*at + len, digits, &n) || n.value > PID_MOST)
+		return false;
+	*ret = (uint32_t)n.value;
+	*at += len + digits;
+	return true;
+}
+
+/* /proc/PID, /proc/PID/task/TID and what is below */
+static int set_proc_path(struct rule *r, struct json *v, struct arena *a, struct cr_err *e)
+{
+	const char *at = v->text;
+	uint32_t pid, tid = 0;
+	bool thread, hit;
+	size_t size = v->len + 32;
+	char *now;
+
+	if (v->rest || strlen(at) != v->len || !path_number(&at, "/proc/", &pid))
+		return 0;
+	thread = path_number(&at, "/task/", &tid);
+	hit = pid == r->old_pid || (thread && tid == r->old_pid);
+	now = hit ? arena_alloc(a, size) : NULL;
+	if (!now)
+		return hit ? cr_err_nomem(e) : 0;
+	pid = pid == r->old_pid ? r->now_pid : pid;
+	tid = tid == r->old_pid ? r->now_pid : tid;
+	if (thread)
+		v->len = snprintf(now, size, "/proc/%u/task/%u%s", pid, tid, at);
+	else
+		v->len = snprintf(now, size, "/proc/%u%s", pid, at);
+	v->text = now;
+	r->hits++;
+	return 0;
+}
+
 /* Its words, IPv4 inside of IPv6 as IPv4. Return: how many */
 static int address_words(const struct json *list, uint32_t words[4], struct json *nodes[4])
 {
@@ -377,7 +437,7 @@ static int change_field(struct rule *r, const ProtobufCMessageDescriptor *d, str
 		if (places[k].message != d || places[k].kind != r->kind || strcmp(places[k].field, v->key))
 			continue;
 		if (r->kind == RULE_PID)
-			return set_pid(r, v, a, e);
+			return v->kind == JSON_STRING ? set_proc_path(r, v, a, e) : set_pid(r, v, a, e);
 		if (r->kind == RULE_PATH)
 			return set_path(r, v, a, e);
 		return set_address(r, object, v, *v->key == 's' ? "src_port" : "dst_port", a, e);

@@ -26,6 +26,7 @@ struct rule {
 	size_t old_len;
 	struct address old_addr, now_addr;
 	uint32_t old_pid, now_pid;
+	const char *option; /* as it was given */
 	unsigned long hits;
 };
 
@@ -41,6 +42,8 @@ unsigned long rules_id(const struct rule *rules, size_t n, enum img_type type, u
 /* Change an entry, wherever in it something stands. */
 int rules_apply(struct rule *rules, size_t n, const ProtobufCMessageDescriptor *d, struct json *entry, struct arena *a,
 		struct cr_err *e);
+/* Has each rule changed something? Return: 0, or -EINVAL with @e */
+int rules_hit(const struct rule *rules, size_t n, struct cr_err *e);
 /* Is it a JSON file of ours that is changed too? */
 bool rules_document(const char *name);
 int rules_rewrite(struct rule *rules, size_t n, int from, int to, const char *name, bool *ret_changed,

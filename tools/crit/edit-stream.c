@@ -93,7 +93,7 @@ int edit_stream(int in, const char *name, struct change *c, struct obuf *out, st
 	fd = decode(in, name, e);
 	ret = fd < 0 ? fd : json_read_image(fd, name, &image, e);
 	arena_free(&s->a);
-	free(s->enc.b.data);
+	free(s->enc.b.out.data);
 	free(s);
 	return ret;
 }

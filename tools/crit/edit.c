@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,13 +47,12 @@ static int check_hits(const struct edits *edits, struct cr_err *e)
 		if (edits->v[k].hits)
 			continue;
 		snprintf(path, sizeof(path), "%.*s", (int)edits->v[k].path_len, edits->v[k].path);
-		cr_err_set(e, CR_E_JSON, 0, path, "nothing in the image is there");
-		return -EINVAL;
+		return cr_err_set(e, CR_E_NO_MATCH, 0, path, "nothing in the image is there");
 	}
 	return 0;
 }
 
-/* The changed image stands in @out. Put it into the old one's place, unless nothing changed. */
+/* The changed image stands in @out. Put it into the old one's place, unless nothing changed; there it survives a crash. */
 static int settle(struct output *out, const char *path, bool dry, unsigned long changed, struct cr_err *e)
 {
 	int ret;
@@ -62,6 +62,8 @@ static int settle(struct output *out, const char *path, bool dry, unsigned long 
 		ret = edit_validate(out->ob->fd, base_name(path), e);
 	if (ret || dry || !changed)
 		return ret;
+	if (fdatasync(out->ob->fd) < 0)
+		return cr_err_set(e, CR_E_SYSTEM, errno, path, "cannot be written");
 	ret = output_finish(out, e);
 	return ret ? ret : edit_manifest(path, e);
 }
@@ -138,7 +140,8 @@ static int read_whole(const char *path, struct arena *a, struct json **ret, stru
 static int run_editor(const char *file, struct cr_err *e)
 {
 	const char *editor = getenv("VISUAL");
-	int status;
+	struct sigaction on_int, on_quit;
+	int status = -1;
 	pid_t pid;
 
 	if (!editor || !*editor)
@@ -155,9 +158,13 @@ static int run_editor(const char *file, struct cr_err *e)
 		execl("/bin/sh", "sh", "-c", command, "sh", file, NULL);
 		_exit(127);
 	}
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return cr_err_set(e, CR_E_SYSTEM, errno, editor, "cannot be waited for");
+	/* What the keyboard sends is for the editor. */
+	sigaction(SIGINT, &(struct sigaction){ .sa_handler = SIG_IGN }, &on_int);
+	sigaction(SIGQUIT, &(struct sigaction){ .sa_handler = SIG_IGN }, &on_quit);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	sigaction(SIGINT, &on_int, NULL);
+	sigaction(SIGQUIT, &on_quit, NULL);
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
 	cr_err_set(e, CR_E_SCRIPT, 0, editor, "failed; nothing was changed");
@@ -184,6 +191,22 @@ static int show_diff(const char *before, const char *after, const char *name, st
 	output_abandon(&out);
 	arena_free(&a);
 	return ret;
+}
+
+static bool same_contents(const char *a, const char *b)
+{
+	FILE *x = fopen(a, "re"), *y = fopen(b, "re");
+	int c = x && y ? 0 : EOF, d = 0;
+
+	while (c != EOF && c == d) {
+		c = getc(x);
+		d = getc(y);
+	}
+	if (x)
+		fclose(x);
+	if (y)
+		fclose(y);
+	return x && y && c == d;
 }
 
 static int encode_back(const char *json, const char *path, bool dry, struct cr_err *e)
@@ -213,25 +236,31 @@ int edit_by_hand(const char *path, bool dry)
 		return cr_err_set(&e, CR_E_SYSTEM, errno, dir, "cannot be made"), crit_fail(&e);
 	snprintf(before, sizeof(before), "%s/before.json", dir);
 	snprintf(after, sizeof(after), "%s/%s.json", dir, base_name(path));
-	ret = decode_file(path, before, DECODE_PRETTY) || decode_file(path, after, DECODE_PRETTY) ? -EINVAL : 0;
+	ret = decode_file(path, before, DECODE_PRETTY);
+	if (!ret)
+		ret = decode_file(path, after, DECODE_PRETTY);
 	if (ret)
 		goto out;
 	ret = run_editor(after, &e);
+	if (!ret && same_contents(before, after)) {
+		fprintf(stderr, "crit: nothing was changed\n");
+		goto out;
+	}
 	if (!ret)
 		ret = encode_back(after, path, dry, &e);
 	if (!ret && dry)
 		ret = show_diff(before, after, base_name(path), &e);
 	if (ret) {
-		crit_fail(&e);
+		ret = crit_fail(&e);
 		fprintf(stderr, "crit: your text is kept as %s\n", after);
 		unlink(before);
-		return CRIT_FAILED;
+		return ret;
 	}
 out:
 	unlink(before);
 	unlink(after);
 	rmdir(dir);
-	return ret ? CRIT_FAILED : CRIT_OK;
+	return ret;
 }
 
 /* ---- the command line ---- */
@@ -269,8 +298,10 @@ static int parse(int argc, char *argv[], struct command *c)
 		else if (o == 'd' && c->n == most)
 			return crit_usage("edit", "too many edits at once");
 		else if (o == 'd' && edit_parse(optarg, true, &c->edits[c->n++], &e) < 0)
-			return crit_fail(&e), CRIT_USAGE;
-		else if (o >= DIR_OPTION && c->n_dir < most_dir)
+			return crit_fail(&e);
+		else if (o >= DIR_OPTION && c->n_dir == most_dir)
+			return crit_usage("edit", "too many edits at once");
+		else if (o >= DIR_OPTION)
 			c->dir_edits[c->n_dir++] = (struct dir_edit){ options[2 + o - DIR_OPTION].name, optarg };
 		else if (o != 'd')
 			return crit_usage("edit", "wrong options");
@@ -281,15 +312,15 @@ static int parse(int argc, char *argv[], struct command *c)
 		if (c->n == most)
 			return crit_usage("edit", "too many edits at once");
 		if (edit_parse(argv[k], false, &c->edits[c->n++], &e) < 0)
-			return crit_fail(&e), CRIT_USAGE;
+			return crit_fail(&e);
 	}
 	return 0;
 }
 
 int crit_edit(int argc, char *argv[])
 {
+	_cleanup_free_ char *path = NULL;
 	struct command c = { 0 };
-	const char *path;
 	struct cr_err e;
 	struct stat st;
 	int ret;
@@ -297,14 +328,14 @@ int crit_edit(int argc, char *argv[])
 	ret = parse(argc, argv, &c);
 	if (ret)
 		return ret;
-	path = argv[optind];
-	if (stat(path, &st) < 0)
-		return cr_err_set(&e, CR_E_SYSTEM, errno, path, "cannot be opened"), crit_fail(&e);
+	path = realpath(argv[optind], NULL); /* behind a link: that is what the manifest lists */
+	if (!path || stat(path, &st) < 0)
+		return cr_err_set(&e, CR_E_SYSTEM, errno, argv[optind], "cannot be opened"), crit_fail(&e);
 	if (S_ISDIR(st.st_mode)) {
 		if (c.n || !c.n_dir)
 			return crit_usage(
 				"edit", "a directory takes --remap-address, --rename-path, --set-pid, --set-root-pid");
-		return edit_dir(path, c.dir_edits, c.n_dir, c.dry);
+		return edit_dir(argv[optind], c.dir_edits, c.n_dir, c.dry);
 	}
 	if (!S_ISREG(st.st_mode))
 		return crit_usage("edit", "is for regular files");
@@ -313,5 +344,5 @@ int crit_edit(int argc, char *argv[])
 	if (!c.n)
 		return edit_by_hand(path, c.dry);
 	ret = edit_image(path, &(struct edits){ c.edits, c.n }, c.dry, &e);
-	return ret < 0 ? crit_fail(&e) : CRIT_OK;
+	return ret < 0 ? crit_fail(&e) : CR_OK;
 }

@@ -39,15 +39,15 @@ int encoder_entry(struct encoder *enc, const struct json *entry, struct cr_err *
 
 	if (!d || (b->entry && img_table[enc->type].payload == IMG_PL_GHOST && !enc->chunks))
 		return build_bad(b, NULL, entry, e, "is one too many: this image has one entry");
-	b->len = 0;
+	b->out.len = 0;
 	ret = build_message(b, d, entry, img_table[enc->type].payload != IMG_NOPL, NULL, e);
 	if (ret < 0)
 		return ret;
-	if (b->len > IMG_ENTRY_MAX)
+	if (b->out.len > IMG_ENTRY_MAX)
 		return build_bad(b, NULL, entry, e, "is larger than 64 MiB");
-	size = b->len;
+	size = b->out.len;
 	ob_put(enc->ob, &size, sizeof(size));
-	ob_put(enc->ob, b->data, b->len);
+	ob_put(enc->ob, b->out.data, b->out.len);
 	ret = build_payload(b, enc->type, entry, enc->ob, e);
 	chunks = b->entry ? NULL : json_member(entry, "chunks");
 	if (chunks)
@@ -79,7 +79,7 @@ static int encode_fd(int fd, const char *name, bool lenient, struct obuf *ob, st
 	enc->b.lenient = lenient;
 	enc->ob = ob;
 	ret = json_read_image(fd, name, &image, e);
-	free(enc->b.data);
+	free(enc->b.out.data);
 	free(enc);
 	return ret;
 }
@@ -107,7 +107,7 @@ static int encode(const char *in, const char *out, bool lenient)
 		ret = output_finish(&output, &e);
 	output_abandon(&output);
 	fd_close(fd);
-	return ret < 0 ? crit_fail(&e) : CRIT_OK;
+	return ret < 0 ? crit_fail(&e) : CR_OK;
 }
 
 int crit_encode(int argc, char *argv[])

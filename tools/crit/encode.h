@@ -5,7 +5,7 @@
 
 #include "build.h"
 
-/* Zeroed at the start but for b.file, b.lenient and ob; b.data is the caller's to free. */
+/* Zeroed at the start but for b.file, b.lenient and ob; b.out.data is the caller's to free. */
 struct encoder {
 	struct builder b;
 	enum img_type type;

@@ -48,5 +48,5 @@ int crit_info(int argc, char *argv[])
 	if (!ret)
 		printf("{\n    \"magic\": \"%s\",\n    \"count\": %lu\n}\n", img_table[r.type].name, count);
 	img_close(&r);
-	return ret < 0 ? crit_fail(&e) : CRIT_OK;
+	return ret < 0 ? crit_fail(&e) : CR_OK;
 }

@@ -43,35 +43,60 @@ static bool is_std(const char *path)
 	return !path || !strcmp(path, "-");
 }
 
-/* Images hold memory and keys: a new file is for its owner alone; one that was there keeps its mode. */
-static int open_temporary(struct output *out, const char *path, mode_t mode)
+/*
+ * Images hold memory and keys: a new file is for its owner alone; one that was there keeps its mode, and its owner where
+ * that may be set.
+ * @was: of the file that was there; NULL: none
+ */
+static int open_temporary(struct output *out, const char *path, const struct stat *was)
 {
-	int n = snprintf(out->tmp, sizeof(out->tmp), "%s.crit-XXXXXX", path), fd;
+	int n = snprintf(out->tmp, sizeof(out->tmp), "%s.crit-XXXXXX", path);
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *name = strdup(path);
 
+	if (!name)
+		return -ENOMEM;
 	if (n < 0 || (size_t)n >= sizeof(out->tmp))
 		return -ENAMETOOLONG;
 	fd = mkostemp(out->tmp, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	out->path = path;
-	if (fchmod(fd, mode & 0777) < 0)
-		return fd_close(fd), -errno;
-	return fd;
+	if (was &&
+	    ((fchown(fd, was->st_uid, was->st_gid) < 0 && errno != EPERM) || fchmod(fd, was->st_mode & 0777) < 0)) {
+		int err = errno;
+
+		unlink(out->tmp);
+		return -err;
+	}
+	out->path = TAKE_PTR(name);
+	return TAKE_FD(fd);
+}
+
+/* Return: fd or -errno */
+static int open_output(struct output *out, const char *path)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+	struct stat st;
+	int fd;
+
+	if (!real && errno == ENOENT && lstat(path, &st) < 0)
+		return open_temporary(out, path, NULL);
+	if (real && stat(real, &st) == 0 && S_ISREG(st.st_mode))
+		return open_temporary(out, real, &st);
+	/* A pipe or a device is written as it is; a link that leads nowhere makes its file. */
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
 }
 
 int output_open(struct output *out, const char *path, struct cr_err *e)
 {
-	struct stat st = { .st_mode = S_IFREG | 0600 };
 	int fd = STDOUT_FILENO;
 
 	*out = (struct output){ 0 };
 	if (!is_std(path)) {
-		/* A pipe or a device is written as it is; a link is followed, for the link is not to be replaced. */
-		bool plain = lstat(path, &st) < 0 ? errno == ENOENT : S_ISREG(st.st_mode);
-
-		fd = plain ? open_temporary(out, path, st.st_mode) : open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+		fd = open_output(out, path);
 		if (fd < 0)
-			return cr_err_set(e, CR_E_SYSTEM, plain ? -fd : errno, path, "cannot be opened for writing");
+			return cr_err_set(e, CR_E_SYSTEM, -fd, path, "cannot be opened for writing");
 	}
 	out->ob = calloc(1, sizeof(*out->ob));
 	if (!out->ob)
@@ -85,6 +110,7 @@ static void output_release(struct output *out)
 	if (out->ob && out->ob->fd != STDOUT_FILENO)
 		fd_close(out->ob->fd);
 	free(out->ob);
+	free(out->path);
 	*out = (struct output){ 0 };
 }
 
@@ -134,11 +160,11 @@ int crit_fail(const struct cr_err *e)
 	char text[1024];
 
 	fprintf(stderr, "crit: %s\n", cr_err_text(e, text, sizeof(text)));
-	return CRIT_FAILED;
+	return (int)cr_code_exit(e->code);
 }
 
 int crit_usage(const char *verb, const char *what)
 {
 	fprintf(stderr, "crit: %s: %s (see crit --help)\n", verb, what);
-	return CRIT_USAGE;
+	return CR_USAGE;
 }

@@ -2,8 +2,11 @@
 /* crit: look at images and change them. Each verb is a file of its own; this is the table of them. */
 #include "crit.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -45,30 +48,45 @@ static int finish(int code)
 	return cr_err_stdout(&e) ? crit_fail(&e) : code;
 }
 
+/* A descriptor that the caller closed must not become that of an image. What is opened here can neither be read nor written. */
+static void hold_standard_fds(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
+			_exit(CR_SYSTEM);
+}
+
+/* A limit on the size of files is an error like a full disk, and not the end of crit. Not ignored: $EDITOR would inherit that. */
+static void nothing(int sig)
+{
+}
+
 int main(int argc, char *argv[])
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
+	hold_standard_fds();
+	sigaction(SIGXFSZ, &(struct sigaction){ .sa_handler = nothing }, NULL);
 	cr_log_init("crit", CR_LOG_WARN);
 	for (size_t i = 0; i < VERBS; i++) {
 		if (strcmp(verbs[i].name, name))
 			continue;
 		if (argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"))) {
 			printf("Usage: crit %s %s\n        %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
-			return CRIT_OK;
+			return finish(CR_OK);
 		}
 		return finish(verbs[i].run(argc - 1, argv + 1));
 	}
 	if (!strcmp(name, "--version")) {
 		printf("Version: %s\n", CR_VERSION);
-		return CRIT_OK;
+		return finish(CR_OK);
 	}
 	if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
 		help(stdout);
-		return CRIT_OK;
+		return finish(CR_OK);
 	}
 	if (*name)
 		fprintf(stderr, "crit: there is no verb \"%s\"\n", name);
 	help(stderr);
-	return CRIT_USAGE;
+	return CR_USAGE;
 }

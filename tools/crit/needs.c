@@ -156,10 +156,9 @@ static void need_namespaces(struct collect *n)
 static void read_remaps(struct collect *n, struct idmap *carried)
 {
 	RemapFilePathEntry **list;
-	struct cr_err e;
-	ssize_t count = checkpoint_read(n->c, IMG_REMAP_FPATH, 0, &list, &e);
+	size_t count = checkpoint_read(n->c, IMG_REMAP_FPATH, 0, &list);
 
-	for (ssize_t k = 0; k < count; k++)
+	for (size_t k = 0; k < count; k++)
 		n->nomem = n->nomem || !idmap_put(carried, &n->c->arena, list[k]->orig_id);
 }
 
@@ -244,13 +243,12 @@ static void need_terminals(struct collect *n)
 {
 	TtyInfoEntry **list;
 	struct idmap have = { 0 };
-	struct cr_err e;
-	ssize_t count = checkpoint_read(n->c, IMG_TTY_INFO, 0, &list, &e);
+	size_t count = checkpoint_read(n->c, IMG_TTY_INFO, 0, &list);
 	char text[64];
 
-	for (ssize_t k = 0; k < count; k++)
+	for (size_t k = 0; k < count; k++)
 		n->nomem = n->nomem || !idmap_put(&have, &n->c->arena, list[k]->id);
-	for (ssize_t k = 0; k < count; k++) {
+	for (size_t k = 0; k < count; k++) {
 		const TtyInfoEntry *t = list[k];
 
 		if (t->type == TTY_TYPE__PTY && ((t->id & 1) || idmap_has(&have, t->id | 1)))
@@ -267,19 +265,18 @@ static void need_mounts(struct collect *n)
 {
 	const struct InventoryEntry *inv = checkpoint_one(n->c, IMG_INVENTORY, 0);
 	struct idmap seen = { 0 };
-	struct cr_err e;
 
 	for (size_t i = 0; inv && i < n->c->n_tasks; i++) {
 		const TaskKobjIdsEntry *ids = checkpoint_ids(n->c, n->c->tasks[i]->pid);
 		uint32_t id = ids ? ids->mnt_ns_id : 0;
 		MntEntry **list;
-		ssize_t count;
+		size_t count;
 
 		if (!id || idmap_has(&seen, id))
 			continue;
 		n->nomem = n->nomem || !idmap_put(&seen, &n->c->arena, id);
-		count = checkpoint_read(n->c, IMG_MNTS, id, &list, &e);
-		for (ssize_t k = 0; k < count; k++) {
+		count = checkpoint_read(n->c, IMG_MNTS, id, &list);
+		for (size_t k = 0; k < count; k++) {
 			char point[1024], key[1024];
 
 			if (!list[k]->ext_key && !list[k]->ext_mount)

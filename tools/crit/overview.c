@@ -14,7 +14,7 @@
 #include "mm.pb-c.h"
 #include "pagemap.pb-c.h"
 
-enum { TASK_ALIVE = 1, TASK_DEAD = 2, TASK_STOPPED = 3, TASK_ZOMBIE = 6, PAGE = 4096 };
+enum { PAGE = 4096 };
 
 static void credit(struct page_sum *s, uint32_t flags, uint64_t pages)
 {
@@ -50,7 +50,7 @@ size_t mappings_in_order(VmaEntry *const *vmas, size_t n)
 	return k;
 }
 
-void pagemap_sums(const struct checkpoint *c, enum img_type type, unsigned long id, VmaEntry *const *vmas, size_t n,
+void pagemap_sums(struct checkpoint *c, enum img_type type, unsigned long id, VmaEntry *const *vmas, size_t n,
 		  struct page_sum *sums, struct page_sum *all)
 {
 	struct arena a = { 0 };
@@ -74,6 +74,8 @@ void pagemap_sums(const struct checkpoint *c, enum img_type type, unsigned long 
 		    !__builtin_add_overflow(m->vaddr, bytes, &end))
 			credit_mappings(m->vaddr, end, img_pagemap_flags(m), vmas, n, sums, &at);
 	}
+	if (got < 0)
+		checkpoint_damaged(c, type, id, &e);
 	img_close(&r);
 	arena_free(&a);
 }

@@ -17,8 +17,8 @@ struct page_sum {
  * @vmas: NULL, or the mappings by address, of which @sums has one each
  * @all: is added to
  */
-void pagemap_sums(const struct checkpoint *c, enum img_type type, unsigned long id, struct VmaEntry *const *vmas,
-		  size_t n, struct page_sum *sums, struct page_sum *all);
+void pagemap_sums(struct checkpoint *c, enum img_type type, unsigned long id, struct VmaEntry *const *vmas, size_t n,
+		  struct page_sum *sums, struct page_sum *all);
 
 /* Of how many mappings from the first one on is each behind the one before? All but guard ranges, which stand at the end. */
 size_t mappings_in_order(struct VmaEntry *const *vmas, size_t n);

@@ -188,9 +188,9 @@ static void put_namespaces(struct report *r, const TaskKobjIdsEntry *ids)
 
 static int put_task(struct report *r, const PstreeEntry *t, struct cr_err *e)
 {
-	const CoreEntry *core = checkpoint_one(r->c, IMG_CORE, t->pid);
+	const CoreEntry *core = checkpoint_task_one(r->c, IMG_CORE, t->pid);
 	const TaskKobjIdsEntry *ids = checkpoint_ids(r->c, t->pid);
-	const FsEntry *fs = checkpoint_one(r->c, IMG_FS, t->pid);
+	const FsEntry *fs = checkpoint_task_one(r->c, IMG_FS, t->pid);
 	int ret;
 
 	jo_begin(r->out, '{');
@@ -222,26 +222,23 @@ static int put_task(struct report *r, const PstreeEntry *t, struct cr_err *e)
 	return ret;
 }
 
-static int put_table(struct report *r, const PstreeEntry *t, uint32_t id, struct cr_err *e)
+static void put_table(struct report *r, const PstreeEntry *t, uint32_t id)
 {
 	FdinfoEntry **fds;
-	ssize_t n = checkpoint_fds(r->c, t, &fds, e);
+	size_t n = checkpoint_fds(r->c, t, &fds);
 
-	if (n < 0)
-		return n;
 	jo_begin(r->out, '{');
 	jo_put_number(r->out, "id", id);
 	jo_put_number(r->out, "n", n);
 	jo_key(r->out, "fds");
 	jo_begin(r->out, '[');
-	for (ssize_t k = 0; k < n && r->fds; k++, r->fds--) {
+	for (size_t k = 0; k < n && r->fds; k++, r->fds--) {
 		jo_unsigned(r->out, fds[k]->fd);
 		jo_unsigned(r->out, fds[k]->flags & 1);
 		jo_signed(r->out, checkpoint_file_index(r->c, fds[k]->type, fds[k]->id));
 	}
 	jo_end(r->out, ']');
 	jo_end(r->out, '}');
-	return 0;
 }
 
 int report_tasks(struct report *r, struct cr_err *e)
@@ -264,7 +261,9 @@ int report_tasks(struct report *r, struct cr_err *e)
 
 		if (idmap_has(&seen, id))
 			continue;
-		ret = idmap_put(&seen, &r->c->arena, id) ? put_table(r, r->c->tasks[k], id, e) : cr_err_nomem(e);
+		if (!idmap_put(&seen, &r->c->arena, id))
+			ret = cr_err_nomem(e);
+		put_table(r, r->c->tasks[k], id);
 	}
 	jo_end(r->out, ']');
 	return ret;

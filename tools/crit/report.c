@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "image/manifest.h"
-
 enum { MAPS_MOST = 40000, FDS_MOST = 60000, FILES_MOST = 20000, NEEDS_MOST = 3000, TEXT_MOST = 300 };
 
 /* report/page.html, by embed.S */
@@ -40,16 +38,14 @@ static int put_data(struct checkpoint *c, const char *dir, struct obuf *ob, stru
 	struct json_out out = { .ob = ob, .html = true };
 	struct report r = { .out = &out,
 			    .c = c,
+			    .manifest = checkpoint_manifest(c),
 			    .maps = MAPS_MOST,
 			    .fds = FDS_MOST,
 			    .files = FILES_MOST,
 			    .needs = NEEDS_MOST,
 			    .text = TEXT_MOST };
-	struct cr_err no_manifest;
 	int ret;
 
-	if (manifest_read(c->dir, &r.manifest, &no_manifest) < 0)
-		r.manifest = NULL;
 	jo_begin(&out, '{');
 	ret = report_tasks(&r, e);
 	if (!ret) {
@@ -63,7 +59,8 @@ static int put_data(struct checkpoint *c, const char *dir, struct obuf *ob, stru
 	return ret;
 }
 
-static int put_page(const char *dir, const char *path, struct cr_err *e)
+/* Return: exit code */
+static int put_page(const char *dir, const char *path)
 {
 	static const char marker[] = "@DATA@";
 	const size_t size = (uintptr_t)report_page_end - (uintptr_t)report_page_start;
@@ -71,20 +68,22 @@ static int put_page(const char *dir, const char *path, struct cr_err *e)
 	const size_t before = at ? (size_t)(at - report_page_start) : 0, after = before + strlen(marker);
 	struct checkpoint c;
 	struct output out;
+	struct cr_err e;
 	int ret;
 
-	ret = checkpoint_open(&c, dir, e);
+	ret = checkpoint_open(&c, dir, &e);
 	if (ret < 0)
-		return ret;
-	ret = output_open(&out, path, e);
+		return crit_fail(&e);
+	ret = output_open(&out, path, &e);
 	if (!ret) {
 		ob_put(out.ob, report_page_start, before);
-		ret = put_data(&c, dir, out.ob, e);
+		ret = put_data(&c, dir, out.ob, &e);
 		ob_put(out.ob, report_page_start + after, size - after);
 		if (!ret)
-			ret = output_finish(&out, e);
+			ret = output_finish(&out, &e);
 	}
 	output_abandon(&out);
+	ret = ret < 0 ? crit_fail(&e) : damages_tell(&c);
 	checkpoint_close(&c);
 	return ret;
 }
@@ -97,7 +96,6 @@ int crit_report(int argc, char *argv[])
 		{ 0 },
 	};
 	const char *path = NULL;
-	struct cr_err e;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
@@ -107,5 +105,5 @@ int crit_report(int argc, char *argv[])
 	}
 	if (argc - optind != 1)
 		return crit_usage("report", "needs a directory");
-	return put_page(argv[optind], path, &e) < 0 ? crit_fail(&e) : CRIT_OK;
+	return put_page(argv[optind], path);
 }

@@ -10,7 +10,6 @@
 #include "core.pb-c.h"
 #include "fdinfo.pb-c.h"
 #include "idmap.h"
-#include "image/manifest.h"
 #include "inventory.pb-c.h"
 #include "mm.pb-c.h"
 #include "needs.h"
@@ -29,15 +28,14 @@ struct totals {
 
 struct task {
 	const char *state, *comm;
-	size_t threads, n_vmas;
-	ssize_t n_fds;
+	size_t threads, n_fds, n_vmas;
 	uint64_t mapped;
 	struct page_sum pages;
 };
 
-static int read_task(struct checkpoint *c, const PstreeEntry *t, struct task *ret, struct totals *all, struct cr_err *e)
+static void read_task(struct checkpoint *c, const PstreeEntry *t, struct task *ret, struct totals *all)
 {
-	const CoreEntry *core = checkpoint_one(c, IMG_CORE, t->pid);
+	const CoreEntry *core = checkpoint_task_one(c, IMG_CORE, t->pid);
 	struct task task = { .state = task_state_name(core), .comm = checkpoint_comm(c, t->pid) };
 	bool zombie = !strcmp(task.state, "zombie");
 	VmaEntry *const *vmas;
@@ -45,9 +43,7 @@ static int read_task(struct checkpoint *c, const PstreeEntry *t, struct task *re
 
 	task.n_vmas = checkpoint_vmas(c, t->pid, &vmas);
 	task.threads = zombie ? 1 : t->n_threads;
-	task.n_fds = zombie ? 0 : checkpoint_fds(c, t, &fds, e);
-	if (task.n_fds < 0)
-		return (int)task.n_fds;
+	task.n_fds = zombie ? 0 : checkpoint_fds(c, t, &fds);
 	for (size_t k = 0; k < task.n_vmas; k++)
 		task.mapped += vmas[k]->end - vmas[k]->start;
 	pagemap_sums(c, IMG_PAGEMAP, t->pid, NULL, 0, NULL, &task.pages);
@@ -59,10 +55,9 @@ static int read_task(struct checkpoint *c, const PstreeEntry *t, struct task *re
 	all->pages.parent += task.pages.parent;
 	all->pages.lazy += task.pages.lazy;
 	*ret = task;
-	return 0;
 }
 
-static int print_tasks(struct checkpoint *c, struct totals *all, struct cr_err *e)
+static void print_tasks(struct checkpoint *c, struct totals *all)
 {
 	printf("%7s%7s%7s%7s%8s  %-8s%6s%7s%10s  %s\n", "PID", "PPID", "PGID", "SID", "THREADS", "STATE", "FDS", "VMAS",
 	       "PAGES", "COMM");
@@ -70,16 +65,13 @@ static int print_tasks(struct checkpoint *c, struct totals *all, struct cr_err *
 		const PstreeEntry *t = c->tasks[i];
 		struct task task;
 		char comm[80];
-		int ret = read_task(c, t, &task, all, e);
 
-		if (ret < 0)
-			return ret;
-		printf("%7u%7u%7u%7u%8zu  %-8s%6zd%7zu%10" PRIu64 "  %*s%s\n", t->pid, t->ppid, t->pgid, t->sid,
+		read_task(c, t, &task, all);
+		printf("%7u%7u%7u%7u%8zu  %-8s%6zu%7zu%10" PRIu64 "  %*s%s\n", t->pid, t->ppid, t->pgid, t->sid,
 		       task.threads, task.state, task.n_fds, task.n_vmas, page_sum_all(&task.pages),
 		       (int)(2 * checkpoint_depth(c, t)), "",
 		       safe_text(task.comm, strlen(task.comm), comm, sizeof(comm)));
 	}
-	return 0;
 }
 
 /* A string of the manifest, printable; "" if it is not there. */
@@ -261,38 +253,43 @@ static void print_times(struct checkpoint *c, const json_t *m)
 	}
 }
 
-static int print_needs(struct checkpoint *c, const json_t *m, struct cr_err *e)
+/* After all else has been read. */
+static void print_damaged(const struct checkpoint *c)
 {
-	struct needs needs = { 0 };
-	size_t of_kind = 0;
-	int ret = checkpoint_needs(c, m, &needs, e);
+	if (c->n_damaged)
+		printf("Damaged    %s%zu image%s could not be read whole, the first is %s (crit verify)\n",
+		       c->more_damaged ? "more than " : "", c->n_damaged, c->n_damaged == 1 ? "" : "s",
+		       c->damaged[0].file);
+}
 
-	if (ret < 0)
-		return ret;
+static void print_needs(const struct needs *needs)
+{
+	size_t of_kind = 0;
+
 	printf("\nA restore needs (criu restore --check-only tests it)\n");
-	for (size_t k = 0; k < needs.n; k++) {
-		const struct need *n = &needs.v[k];
-		bool last = k + 1 == needs.n || strcmp(n->kind, needs.v[k + 1].kind);
+	for (size_t k = 0; k < needs->n; k++) {
+		const struct need *n = &needs->v[k];
+		bool last = k + 1 == needs->n || strcmp(n->kind, needs->v[k + 1].kind);
 
 		if (++of_kind <= NEEDS_SHOWN)
 			printf("  %-11s %s%s%s%s\n", n->kind, n->object, *n->detail ? " (" : "", n->detail,
 			       *n->detail ? ")" : "");
 		if (last && of_kind > NEEDS_SHOWN)
-			printf("  %-11s and %zu more\n", "", of_kind - NEEDS_SHOWN);
+			printf("  %-11s and %zu more (crit show --json has all)\n", "", of_kind - NEEDS_SHOWN);
 		of_kind = last ? 0 : of_kind;
 	}
-	return 0;
+	if (needs->dropped)
+		printf("  and %zu more that are not kept\n", needs->dropped);
 }
 
 static int print_overview(struct checkpoint *c, const json_t *m, struct cr_err *e)
 {
 	struct overview o = { 0 };
 	struct totals all = { 0 };
+	struct needs needs = { 0 };
 	int ret;
 
-	ret = print_tasks(c, &all, e);
-	if (ret < 0)
-		return ret;
+	print_tasks(c, &all);
 	overview_images(c, &o);
 	printf("\nTasks      %zu tasks, %lu threads, %lu descriptors, %zu open files, %lu mappings, %" PRIu64
 	       " pages\n",
@@ -303,10 +300,14 @@ static int print_overview(struct checkpoint *c, const json_t *m, struct cr_err *
 	print_images(&o);
 	print_made(m, o.inventory);
 	print_times(c, m);
-	return print_needs(c, m, e);
+	ret = checkpoint_needs(c, m, &needs, e);
+	print_damaged(c);
+	if (!ret)
+		print_needs(&needs);
+	return ret;
 }
 
-static int put_tasks(struct json_out *o, struct checkpoint *c, struct cr_err *e)
+static void put_tasks(struct json_out *o, struct checkpoint *c)
 {
 	struct totals all = { 0 };
 
@@ -315,10 +316,8 @@ static int put_tasks(struct json_out *o, struct checkpoint *c, struct cr_err *e)
 	for (size_t i = 0; i < c->n_tasks; i++) {
 		const PstreeEntry *t = c->tasks[i];
 		struct task task;
-		int ret = read_task(c, t, &task, &all, e);
 
-		if (ret < 0)
-			return ret;
+		read_task(c, t, &task, &all);
 		jo_begin(o, '{');
 		jo_put_number(o, "pid", t->pid);
 		jo_put_number(o, "ppid", t->ppid);
@@ -336,7 +335,6 @@ static int put_tasks(struct json_out *o, struct checkpoint *c, struct cr_err *e)
 		jo_end(o, '}');
 	}
 	jo_end(o, ']');
-	return 0;
 }
 
 static int json_overview(struct checkpoint *c, json_t *m, const char *path, struct cr_err *e)
@@ -351,9 +349,9 @@ static int json_overview(struct checkpoint *c, json_t *m, const char *path, stru
 		return ret;
 	out.ob = to.ob;
 	jo_begin(&out, '{');
-	ret = put_tasks(&out, c, e);
-	if (!ret)
-		ret = report_facts(&r, path, e);
+	put_tasks(&out, c);
+	ret = report_facts(&r, path, e);
+	damages_json(c, &out, true);
 	jo_end(&out, '}');
 	ob_text(to.ob, "\n");
 	if (!ret)
@@ -365,17 +363,17 @@ static int json_overview(struct checkpoint *c, json_t *m, const char *path, stru
 int show_dir(const char *path, bool json)
 {
 	struct checkpoint c;
-	struct cr_err e, no_manifest;
-	json_t *m = NULL;
+	struct cr_err e;
+	json_t *m;
 	int ret;
 
 	ret = checkpoint_open(&c, path, &e);
 	if (ret < 0)
 		return crit_fail(&e);
-	if (manifest_read(c.dir, &m, &no_manifest) < 0)
-		m = NULL;
+	m = checkpoint_manifest(&c);
 	ret = json ? json_overview(&c, m, path, &e) : print_overview(&c, m, &e);
 	json_decref(m);
+	ret = ret < 0 ? crit_fail(&e) : damages_tell(&c);
 	checkpoint_close(&c);
-	return ret < 0 ? crit_fail(&e) : CRIT_OK;
+	return ret;
 }

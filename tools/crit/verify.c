@@ -292,7 +292,7 @@ static int report(struct findings *all, bool json, bool quiet)
 
 	if (!json) {
 		verify_print(all, quiet, stdout);
-		return all->errors ? CRIT_FAILED : CRIT_OK;
+		return all->errors ? CR_BADIMG : CR_OK;
 	}
 	verify_settle(all);
 	if (output_open(&out, NULL, &e) < 0)
@@ -306,7 +306,7 @@ static int report(struct findings *all, bool json, bool quiet)
 	ob_text(out.ob, "\n");
 	if (output_finish(&out, &e) < 0)
 		return crit_fail(&e);
-	return all->errors ? CRIT_FAILED : CRIT_OK;
+	return all->errors ? CR_BADIMG : CR_OK;
 }
 
 int verify_path(const char *path, struct findings *all, struct cr_err *e)

@@ -27,7 +27,7 @@ static void put_type(struct json_out *o, uint32_t type)
 	jo_put_text(o, "type", v ? v->name : "?");
 }
 
-static int put_ps(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
+static void put_ps(struct json_out *o, struct checkpoint *c, const PstreeEntry *t)
 {
 	jo_put_number(o, "ppid", t->ppid);
 	jo_put_number(o, "pgid", t->pgid);
@@ -38,7 +38,6 @@ static int put_ps(struct json_out *o, struct checkpoint *c, const PstreeEntry *t
 	for (size_t k = 0; k < t->n_threads; k++)
 		jo_unsigned(o, t->threads[k]);
 	jo_end(o, ']');
-	return 0;
 }
 
 static void put_fd(struct json_out *o, struct checkpoint *c, const FdinfoEntry *fd)
@@ -48,17 +47,15 @@ static void put_fd(struct json_out *o, struct checkpoint *c, const FdinfoEntry *
 	jo_put_number(o, "id", fd->id);
 }
 
-static int put_fds(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
+static void put_fds(struct json_out *o, struct checkpoint *c, const PstreeEntry *t)
 {
-	const FsEntry *fs = checkpoint_one(c, IMG_FS, t->pid);
+	const FsEntry *fs = checkpoint_task_one(c, IMG_FS, t->pid);
 	FdinfoEntry **fds;
-	ssize_t n = checkpoint_fds(c, t, &fds, e);
+	size_t n = checkpoint_fds(c, t, &fds);
 
-	if (n < 0)
-		return n;
 	jo_key(o, "fds");
 	jo_begin(o, '[');
-	for (ssize_t k = 0; k < n; k++) {
+	for (size_t k = 0; k < n; k++) {
 		jo_begin(o, '{');
 		put_fd(o, c, fds[k]);
 		jo_put_flag(o, "cloexec", fds[k]->flags & 1);
@@ -70,12 +67,11 @@ static int put_fds(struct json_out *o, struct checkpoint *c, const PstreeEntry *
 		put_file(o, c, "cwd", FD_TYPES__REG, fs->cwd_id);
 		put_file(o, c, "root", FD_TYPES__REG, fs->root_id);
 	}
-	return 0;
 }
 
-static int put_mems(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
+static void put_mems(struct json_out *o, struct checkpoint *c, const PstreeEntry *t)
 {
-	const MmEntry *mm = checkpoint_one(c, IMG_MM, t->pid);
+	const MmEntry *mm = checkpoint_task_one(c, IMG_MM, t->pid);
 	VmaEntry *const *vmas;
 	size_t n = checkpoint_vmas(c, t->pid, &vmas);
 	char text[4096];
@@ -98,7 +94,6 @@ static int put_mems(struct json_out *o, struct checkpoint *c, const PstreeEntry 
 		jo_end(o, '}');
 	}
 	jo_end(o, ']');
-	return 0;
 }
 
 static void put_owners(struct json_out *o, const struct checkpoint *c, struct owners *owners, const PagemapEntry *p)
@@ -115,11 +110,12 @@ static void put_owners(struct json_out *o, const struct checkpoint *c, struct ow
 }
 
 /* Entry by entry: there can be millions. */
-static int put_rss(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
+static void put_rss(struct json_out *o, struct checkpoint *c, const PstreeEntry *t)
 {
 	struct owners owners = { 0 };
 	struct arena a = { 0 };
 	struct img_reader r;
+	struct cr_err e;
 	PagemapEntry *p;
 	int got;
 
@@ -127,9 +123,9 @@ static int put_rss(struct json_out *o, struct checkpoint *c, const PstreeEntry *
 	owners.n = mappings_in_order(owners.vmas, owners.n);
 	jo_key(o, "runs");
 	jo_begin(o, '[');
-	got = img_open(c->dir, IMG_PAGEMAP, t->pid, &r, e);
+	got = img_open(c->dir, IMG_PAGEMAP, t->pid, &r, &e);
 	r.lenient = true;
-	while (got > 0 && (arena_reset(&a), got = img_get(&r, &a, &p, e)) > 0) {
+	while (got > 0 && (arena_reset(&a), got = img_get(&r, &a, &p, &e)) > 0) {
 		if (r.entry == 1) /* the head */
 			continue;
 		jo_begin(o, '{');
@@ -141,23 +137,22 @@ static int put_rss(struct json_out *o, struct checkpoint *c, const PstreeEntry *
 		put_owners(o, c, &owners, p);
 		jo_end(o, '}');
 	}
+	if (got < 0)
+		checkpoint_damaged(c, IMG_PAGEMAP, t->pid, &e);
 	img_close(&r);
 	arena_free(&a);
 	jo_end(o, ']');
-	return got;
 }
 
-static int put_sk(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e)
+static void put_sk(struct json_out *o, struct checkpoint *c, const PstreeEntry *t)
 {
 	FdinfoEntry **fds;
-	ssize_t n = checkpoint_fds(c, t, &fds, e);
+	size_t n = checkpoint_fds(c, t, &fds);
 	char text[1200];
 
-	if (n < 0)
-		return n;
 	jo_key(o, "sockets");
 	jo_begin(o, '[');
-	for (ssize_t k = 0; k < n; k++) {
+	for (size_t k = 0; k < n; k++) {
 		if (!socket_text(c, fds[k]->type, fds[k]->id, text, sizeof(text)))
 			continue;
 		jo_begin(o, '{');
@@ -166,14 +161,13 @@ static int put_sk(struct json_out *o, struct checkpoint *c, const PstreeEntry *t
 		jo_end(o, '}');
 	}
 	jo_end(o, ']');
-	return 0;
 }
 
 int x_json(struct checkpoint *c, const char *what, struct cr_err *e)
 {
 	static const struct {
 		const char *name;
-		int (*put)(struct json_out *o, struct checkpoint *c, const PstreeEntry *t, struct cr_err *e);
+		void (*put)(struct json_out *o, struct checkpoint *c, const PstreeEntry *t);
 	} puts[] = { { "ps", put_ps }, { "fd", put_fds }, { "mem", put_mems }, { "rss", put_rss }, { "sk", put_sk } };
 	struct json_out o = { .pretty = true };
 	struct output out;
@@ -184,18 +178,19 @@ int x_json(struct checkpoint *c, const char *what, struct cr_err *e)
 		return ret;
 	o.ob = out.ob;
 	jo_begin(&o, '[');
-	for (size_t i = 0; !ret && i < c->n_tasks; i++) {
+	for (size_t i = 0; i < c->n_tasks; i++) {
+		c->round++;
 		jo_begin(&o, '{');
 		jo_put_number(&o, "pid", c->tasks[i]->pid);
-		for (size_t k = 0; !ret && k < sizeof(puts) / sizeof(puts[0]); k++)
+		for (size_t k = 0; k < sizeof(puts) / sizeof(puts[0]); k++)
 			if (!strncmp(what, puts[k].name, strlen(puts[k].name))) /* fd and fds, mem and mems */
-				ret = puts[k].put(&o, c, c->tasks[i], e);
+				puts[k].put(&o, c, c->tasks[i]);
+		damages_json(c, &o, false);
 		jo_end(&o, '}');
 	}
 	jo_end(&o, ']');
 	ob_text(out.ob, "\n");
-	if (!ret)
-		ret = output_finish(&out, e);
+	ret = output_finish(&out, e);
 	output_abandon(&out);
 	return ret;
 }

@@ -95,21 +95,18 @@ bool socket_text(const struct checkpoint *c, uint32_t type, uint32_t id, char *b
 	return true;
 }
 
-int show_sk(struct checkpoint *c, struct cr_err *e)
+void show_sk(struct checkpoint *c)
 {
 	for (size_t i = 0; i < c->n_tasks; i++) {
 		FdinfoEntry **fds;
-		ssize_t n = checkpoint_fds(c, c->tasks[i], &fds, e);
+		size_t n = checkpoint_fds(c, c->tasks[i], &fds);
 
-		if (n < 0)
-			return n;
 		printf("%u\n", c->tasks[i]->pid);
-		for (ssize_t k = 0; k < n; k++) {
+		for (size_t k = 0; k < n; k++) {
 			char text[1200];
 
 			if (socket_text(c, fds[k]->type, fds[k]->id, text, sizeof(text)))
 				printf("\t%7u: %s\n", fds[k]->fd, text);
 		}
 	}
-	return 0;
 }

@@ -16,7 +16,7 @@
 #include "pstree.pb-c.h"
 #include "x.h"
 
-static int show_ps(struct checkpoint *c, struct cr_err *e)
+static void show_ps(struct checkpoint *c)
 {
 	char comm[80];
 
@@ -28,23 +28,20 @@ static int show_ps(struct checkpoint *c, struct cr_err *e)
 		printf("%7u%7u%7u   %*s%s\n", t->pid, t->pgid, t->sid, (int)(4 * checkpoint_depth(c, t)), "",
 		       safe_text(name, strlen(name), comm, sizeof(comm)));
 	}
-	return 0;
 }
 
-static int show_fds(struct checkpoint *c, struct cr_err *e)
+static void show_fds(struct checkpoint *c)
 {
 	char text[4096];
 
 	for (size_t i = 0; i < c->n_tasks; i++) {
 		const PstreeEntry *t = c->tasks[i];
-		const FsEntry *fs = checkpoint_one(c, IMG_FS, t->pid);
+		const FsEntry *fs = checkpoint_task_one(c, IMG_FS, t->pid);
 		FdinfoEntry **fds;
-		ssize_t n = checkpoint_fds(c, t, &fds, e);
+		size_t n = checkpoint_fds(c, t, &fds);
 
-		if (n < 0)
-			return n;
 		printf("%u\n", t->pid);
-		for (ssize_t k = 0; k < n; k++)
+		for (size_t k = 0; k < n; k++)
 			printf("\t%7u: %s\n", fds[k]->fd,
 			       checkpoint_file_text(c, fds[k]->type, fds[k]->id, text, sizeof(text)));
 		if (!fs)
@@ -52,7 +49,6 @@ static int show_fds(struct checkpoint *c, struct cr_err *e)
 		printf("\t%7s: %s\n", "cwd", checkpoint_file_text(c, FD_TYPES__REG, fs->cwd_id, text, sizeof(text)));
 		printf("\t%7s: %s\n", "root", checkpoint_file_text(c, FD_TYPES__REG, fs->root_id, text, sizeof(text)));
 	}
-	return 0;
 }
 
 const char *vma_text(const struct checkpoint *c, const VmaEntry *v, char *buf, size_t size)
@@ -90,13 +86,13 @@ const char *vma_text(const struct checkpoint *c, const VmaEntry *v, char *buf, s
 	return buf;
 }
 
-static int show_mems(struct checkpoint *c, struct cr_err *e)
+static void show_mems(struct checkpoint *c)
 {
 	char text[4096];
 
 	for (size_t i = 0; i < c->n_tasks; i++) {
 		uint32_t pid = c->tasks[i]->pid;
-		const MmEntry *mm = checkpoint_one(c, IMG_MM, pid);
+		const MmEntry *mm = checkpoint_task_one(c, IMG_MM, pid);
 		VmaEntry *const *vmas;
 		size_t n = checkpoint_vmas(c, pid, &vmas);
 
@@ -112,7 +108,6 @@ static int show_mems(struct checkpoint *c, struct cr_err *e)
 			       vma_text(c, v, text, sizeof(text)), v->status & VMA_REGULAR ? "" : " *");
 		}
 	}
-	return 0;
 }
 
 bool owner_next(struct owners *o, uint64_t start, uint64_t end, const VmaEntry **ret)
@@ -139,20 +134,21 @@ static void print_owners(const struct checkpoint *c, struct owners *o, uint64_t 
 		printf("\t\t%s\n", *vma_text(c, v, text, sizeof(text)) ? text : "anonymous");
 }
 
-static int show_rss_of(struct checkpoint *c, uint32_t pid, struct cr_err *e)
+static void show_rss_of(struct checkpoint *c, uint32_t pid)
 {
 	struct owners owners = { 0 };
 	struct arena a = { 0 };
 	struct img_reader r;
+	struct cr_err e;
 	PagemapEntry *p;
 	int got;
 
 	owners.n = checkpoint_vmas(c, pid, &owners.vmas);
 	owners.n = mappings_in_order(owners.vmas, owners.n);
 	printf("%u\n", pid);
-	got = img_open(c->dir, IMG_PAGEMAP, pid, &r, e);
+	got = img_open(c->dir, IMG_PAGEMAP, pid, &r, &e);
 	r.lenient = true;
-	while (got > 0 && (arena_reset(&a), got = img_get(&r, &a, &p, e)) > 0) {
+	while (got > 0 && (arena_reset(&a), got = img_get(&r, &a, &p, &e)) > 0) {
 		uint64_t pages;
 		uint32_t flags;
 
@@ -165,25 +161,23 @@ static int show_rss_of(struct checkpoint *c, uint32_t pid, struct cr_err *e)
 		       (flags & (IMG_PE_LAZY | IMG_PE_PRESENT)) == IMG_PE_LAZY ? ", lazy" : "");
 		print_owners(c, &owners, p->vaddr, p->vaddr + pages * 4096);
 	}
+	if (got < 0)
+		checkpoint_damaged(c, IMG_PAGEMAP, pid, &e);
 	img_close(&r);
 	arena_free(&a);
-	return got;
 }
 
-static int show_rss(struct checkpoint *c, struct cr_err *e)
+static void show_rss(struct checkpoint *c)
 {
-	int ret = 0;
-
-	for (size_t i = 0; !ret && i < c->n_tasks; i++)
-		ret = show_rss_of(c, c->tasks[i]->pid, e);
-	return ret;
+	for (size_t i = 0; i < c->n_tasks; i++)
+		show_rss_of(c, c->tasks[i]->pid);
 }
 
 int crit_x(int argc, char *argv[])
 {
 	static const struct {
 		const char *name;
-		int (*show)(struct checkpoint *c, struct cr_err *e);
+		void (*show)(struct checkpoint *c);
 	} what[] = {
 		{ "ps", show_ps },    { "fds", show_fds }, { "fd", show_fds }, { "mems", show_mems },
 		{ "mem", show_mems }, { "rss", show_rss }, { "sk", show_sk },
@@ -192,7 +186,7 @@ int crit_x(int argc, char *argv[])
 	struct checkpoint c;
 	bool json = false;
 	struct cr_err e;
-	int o, ret;
+	int o, ret = 0;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (o != 'j')
@@ -208,9 +202,13 @@ int crit_x(int argc, char *argv[])
 		ret = checkpoint_open(&c, argv[0], &e);
 		if (ret < 0)
 			return crit_fail(&e);
-		ret = json ? x_json(&c, argv[1], &e) : what[i].show(&c, &e);
+		if (json)
+			ret = x_json(&c, argv[1], &e);
+		else
+			what[i].show(&c);
+		ret = ret < 0 ? crit_fail(&e) : damages_tell(&c);
 		checkpoint_close(&c);
-		return ret < 0 ? crit_fail(&e) : CRIT_OK;
+		return ret;
 	}
 	return crit_usage("x", "knows ps, fds, mems, rss and sk");
 }

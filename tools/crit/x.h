@@ -21,8 +21,8 @@ enum {
 	VMA_GUARD = 1 << 16,
 };
 
-/* crit x DIR sk: the sockets of each task. Return: 0 or -errno */
-int show_sk(struct checkpoint *c, struct cr_err *e);
+/* crit x DIR sk: the sockets of each task. */
+void show_sk(struct checkpoint *c);
 
 /* The same for programs. @what: "ps", "fds" ... Return: 0 or -errno */
 int x_json(struct checkpoint *c, const char *what, struct cr_err *e);
