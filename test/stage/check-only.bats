@@ -122,6 +122,31 @@ os.mkfifo("fifo"); f = os.open("fifo", os.O_RDWR)'
 	restore
 }
 
+@test "restore: by its system calls: nothing is made, removed, opened for writing, signalled, listened at" {
+	requires_command strace
+	start_python 'import os, socket
+g = open("gone", "w+"); g.write("x" * 10000); g.flush(); os.unlink("gone")
+l = socket.socket(); l.bind(("127.0.0.1", 0)); l.listen()
+u = socket.socket(socket.AF_UNIX); u.bind("name"); u.listen()
+b = socket.socket(socket.AF_UNIX); b.bind("\0criu-test-" + str(os.getpid())); b.listen()
+p = os.pipe(); os.write(p[1], b"abc")
+os.mkfifo("fifo"); f = os.open("fifo", os.O_RDWR)
+if os.fork() == 0:
+	os.setsid()'
+	dump
+	strace -f -qq -o "$T/strace" "$BIN/criu-restore" --check-only -D "$IMG" -W "$WORK"
+	grep -q bind "$T/strace"
+	! grep -E ' (clone3?|v?fork|unlink(at)?|rename(at2?)?|mkdir(at)?|mknod(at)?|link(at)?|symlink(at)?|f?truncate|fallocate|f?chmod(at)?|[fl]?chown(at)?|utimensat|f?setxattr|mount|umount2|move_mount|setns|unshare|ptrace|listen|accept4?|sendmsg|process_vm_writev|setpriority|setrlimit|sched_set[a-z]*)\(' \
+		"$T/strace" | grep -vE 'clone3\(NULL, 0\)|sendmsg\(.*AF_NETLINK' || fail "something was changed"
+	# A signal 0 asks only.
+	! grep -E ' t?g?kill\(' "$T/strace" | grep -vE ', 0\) += ' || fail "a signal was sent"
+	! grep -E 'open(at2?)?\(.*(O_WRONLY|O_RDWR|O_CREAT|O_TRUNC)' "$T/strace" | grep -v '"/dev/null"' || fail "a file was opened for writing"
+	! grep -E ' p?writev?(64|v2)?\(' "$T/strace" | grep -vE 'write\([12],' | grep -vE 'write\([0-9]+, "abc"' || fail "something was written"
+	restore
+	# shellcheck disable=SC2046
+	kill -KILL $(tree_of "$PID")
+}
+
 @test "restore: images of a dry run are checked without being asked; nothing is started" {
 	start_program sleep 1000
 	dump --check-only -R
@@ -321,7 +346,34 @@ b = socket.socket(socket.AF_UNIX); b.bind('\\0criu-test-$PID'); b.listen()"
 	rm "$DIR/name"
 	: >"$DIR/name"
 	check_finds address-taken name "unix names"
+	[[ $REPORT == *"another file has its name now"* ]]
 	[ -f "$DIR/name" ]
+}
+
+@test "restore finds: unix names in a directory that is not there or cannot be written" {
+	mkdir "$DIR/place"
+	start_python "import os, socket
+u = socket.socket(socket.AF_UNIX); u.bind('$DIR/place/name'); u.listen()"
+	dump
+	check_fine
+	mount -t tmpfs -o ro criu-test "$DIR/place" || skip "no tmpfs can be mounted here"
+	check_finds system "$DIR/place/name" "unix names"
+	[[ $REPORT == *"its directory cannot be written"* ]]
+	umount "$DIR/place"
+	rm -r "$DIR/place"
+	check_finds file-missing "$DIR/place/name" "unix names"
+}
+
+@test "restore finds: a network device that is not there" {
+	start_python 'import socket
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo"); u.bind(("127.0.0.1", 0))'
+	dump
+	check_fine
+	"$CRIT" edit "$IMG/files.img" "[$("$CRIT" decode -i "$IMG/files.img" | jq '.entries | map(has("isk")) | index(true)')].isk.opts.so_bound_dev=nodev7"
+	check
+	[ "$status" = 1 ]
+	jq -e '.findings | length == 1 and .[0].area == "addresses" and (.[0].object | contains("UDP 127.0.0.1"))' "$T/report.json"
+	jq .findings "$T/report.json"
 }
 
 @test "restore finds: no terminal for a job that had one" {

@@ -79,6 +79,22 @@ take_pids()
 	done
 }
 
+@test "restore --check-only: what would be in the way there; pids are not; no pid file is left" {
+	start_program sleep 1000
+	dump -R
+	refused pid-taken "$CRIU" restore --check-only -D "$IMG" -W "$WORK"
+	run "$NS" restore --check-only --pidfile pid -D "$IMG" -W "$WORK"
+	[ "$status" = 0 ] || { echo "$output"; return 1; }
+	[[ $output == *"Nothing is in the way of a restore here."* && $output != *Warn* ]]
+	[ ! -e "$WORK/pid" ]
+	wait_for 5 no_init_left
+	rm -rf "$DIR"
+	run "$NS" restore --check-only --json -D "$IMG" -W "$WORK"
+	[ "$status" = 1 ]
+	jq -e '.result == "refused" and all(.findings[]; .code == "file-missing")' <<<"$output"
+	wait_for 5 no_init_left
+}
+
 @test "a tree with low pids: criu does not stand in its own way" {
 	start_program unshare -pf --mount-proc --kill-child bash -c 'exec 3>&-
 		for i in 1 2 3; do setsid bash -c "sleep 1000 & wait" & done; wait'

@@ -108,10 +108,11 @@ static void write_pidfile(const struct outside *o, int pidfd)
 	pid_t pid = pid_of(pidfd);
 	int n = snprintf(text, sizeof(text), "%d", pid);
 
-	if (o->pidfile < 0)
+	if (o->pidfile < 0 || (pid > 0 && !write_full(o->pidfile, text, (size_t)n)))
 		return;
-	if (pid <= 0 || write_full(o->pidfile, text, (size_t)n))
-		log_warn("the pid file has no pid: the root task has ended already");
+	unlinkat(o->work, o->n->o.pidfile, 0);
+	if (!o->n->o.check_only)
+		log_warn("there is no pid file: the root task does not run (any more)");
 }
 
 /* ---- waiting ---- */
