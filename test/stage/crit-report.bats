@@ -49,7 +49,7 @@ data()
 	"$CRIT" report "$IMG" -o "$T/report.html"
 	good_page "$T/report.html"
 	for id in tree task share sockets times needs warnings images; do
-		grep -q "<section id=\"$id\">" "$T/dom" || { echo "$id"; return 1; }
+		grep -q "<section id=\"$id\" aria-label=" "$T/dom" || { echo "$id"; return 1; }
 	done
 	for text in 'worker' 'private memory' '/srv/app/data.log' 'pipe\[601\] (write end)' '127.0.0.1:8080' 'criu-collect' 'its accept queue has' \
 		'class="region tipped"' 'class="peer"' '@log #605' 'until all were frozen'; do
@@ -108,10 +108,14 @@ data()
 	absent "$T/data" -q '[<>&]'
 	good_page "$T/report.html"
 	echo '[' >"$IMG/manifest.json"
-	"$CRIT" report "$IMG" -o "$T/report.html"
+	rm "$IMG/fs-110.img"
+	run "$CRIT" report "$IMG" -o "$T/report.html"
+	[ "$status" = 2 ]
 	good_page "$T/report.html"
+	grep -q '2 images could not be read whole' "$T/dom"
+	grep -q '<code>fs-110.img</code>: is missing' "$T/dom"
 	rm "$IMG/manifest.json" "$IMG/inventory.img"
-	"$CRIT" report "$IMG" -o "$T/report.html"
+	"$CRIT" report "$IMG" -o "$T/report.html" || [ $? = 2 ]
 	good_page "$T/report.html"
 	grep -q 'this is no finished checkpoint' "$T/dom"
 }

@@ -35,6 +35,10 @@ function use_tree() {
 	need(all('#tree tr.pick').length === 1, 'search');
 	document.querySelector('#tree tr.pick').click();
 	need(document.querySelector('#task h2').textContent === 'Task worker (110)', 'choice');
+	// By keyboard too: a task's name is a button, and what was chosen gets the focus.
+	document.querySelector('#tree button.name').click();
+	need(document.activeElement.id === 'task', 'focus');
+	need(document.querySelector('#tree button.name').getAttribute('aria-current') === 'true', 'current');
 	field.value = '';
 	field.dispatchEvent(new Event('input'));
 	press('fold all');
@@ -43,15 +47,24 @@ function use_tree() {
 	need(all('#tree tr.pick').length === 3, 'unfolded');
 	document.querySelector('#tree .twist').click();
 	need(all('#tree tr.pick').length === 1, 'folded by its sign');
-	document.querySelector('#share g.node').dispatchEvent(new MouseEvent('click', { bubbles: true }));
+	document.querySelector('#share g.node').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }));
+	need(document.activeElement.id === 'task', 'focus from the graph');
 }
 
-setTimeout(() => {
+// What is drawn when it comes into view can take its time on a busy machine.
+function when(good, run, left = 40) {
+	if (good() || !left)
+		run();
+	else
+		setTimeout(() => when(good, run, left - 1), 200);
+}
+
+when(() => all('#share g.node').length, () => {
 	point_at_things();
 	use_tree();
 	all('details').forEach((el) => { el.open = true; });
-	setTimeout(() => {
+	when(() => all('#task details tbody tr').length >= 12, () => {
 		need(all('#task details tbody tr').length >= 12, 'list of mappings');
 		document.documentElement.dataset.used = 1;
-	}, 200);
-}, 500);
+	});
+});

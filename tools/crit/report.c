@@ -54,6 +54,7 @@ static int put_data(struct checkpoint *c, const char *dir, struct obuf *ob, stru
 		if (!ret)
 			ret = report_warnings(&r, dir, e);
 	}
+	damages_json(c, &out, true);
 	jo_end(&out, '}');
 	json_decref(r.manifest);
 	return ret;

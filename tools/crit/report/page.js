@@ -53,7 +53,7 @@ const h = (tag, attrs, ...children) => fill(document.createElement(tag), attrs, 
 const svg = (tag, attrs, ...children) => fill(document.createElementNS('http://www.w3.org/2000/svg', tag), attrs, children);
 
 function section(id, title, ...children) {
-	const el = h('section', { id }, h('h2', {}, title), children);
+	const el = h('section', { id, 'aria-label': title }, h('h2', {}, title), children);
 	main.append(el);
 	return el;
 }
@@ -206,6 +206,9 @@ function draw_overview() {
 		.filter(Boolean).join(' · ') || 'without manifest.json: made by CRIU'));
 	if (!D.finished || (made.state && made.state !== 'sealed'))
 		main.append(h('p', { class: 'banner' }, D.finished ? `manifest.json says "${made.state}": the dump did not come to its end.` : 'There is no inventory.img: this is no finished checkpoint.'));
+	if (D.damaged.length)
+		main.append(h('div', { class: 'banner', role: 'alert' }, `${many(D.damaged.length, 'image')} could not be read whole; the page shows the rest.`,
+			h('ul', {}, D.damaged.slice(0, 20).map((d) => h('li', {}, h('code', {}, d.file), `: ${d.problem}`))), D.damaged.length > 20 && `and ${count(D.damaged.length - 20)} more`));
 	const card = (href, value, label) => h('a', { href }, h('b', {}, value), h('span', {}, label));
 	main.append(h('div', { class: 'cards' },
 		card('#tree', count(D.ntasks), `tasks, ${many(sum((t) => t.nthreads), 'thread')}`),
@@ -253,11 +256,12 @@ function draw_tree() {
 		if (row.more)
 			return [[pad, h('button', { on: { click: (ev) => { ev.stopPropagation(); shown_children.set(row.more.pid, (shown_children.get(row.more.pid) || 20) + 200); draw(); } } },
 				`${count(row.left)} more children`)], '', '', '', '', '', ''];
-		const twist = row.below ? h('button', { class: 'twist', 'aria-label': 'unfold', on: { click: (ev) => { ev.stopPropagation(); open.has(t.pid) ? open.delete(t.pid) : open.add(t.pid); draw(); } } },
+		const twist = row.below ? h('button', { class: 'twist', 'aria-label': visible(`children of ${task_name(t)}`), 'aria-expanded': String(open.has(t.pid)), on: { click: (ev) => { ev.stopPropagation(); open.has(t.pid) ? open.delete(t.pid) : open.add(t.pid); draw(); } } },
 			open.has(t.pid) ? '▾' : '▸') : h('span', { class: 'leaf' });
 		const meter = h('i');
 		meter.style.width = `${100 * dumped(t) / largest}%`;
-		return [[pad, twist, t.comm, row.below > 1 && h('span', { class: 'note' }, ` ${count(row.below)}`)], t.pid,
+		const name = h('button', { class: 'name', 'aria-current': t === selected ? 'true' : null, on: { click: (ev) => { ev.stopPropagation(); pick(t); } } }, t.comm);
+		return [[pad, twist, name, row.below > 1 && h('span', { class: 'note' }, ` ${count(row.below)}`)], t.pid,
 			h('span', { class: `tag ${t.state.replace(/\W/g, '')}` }, t.state), count(t.nthreads), table_of.has(t.table) && t.state !== 'zombie' ? count(table_of.get(t.table).n) : '',
 			[h('span', { class: 'meter' }, meter), pages(dumped(t))], strip_cell(t)];
 	}
@@ -276,12 +280,14 @@ function draw_tree() {
 		note.textContent = want ? `${count(rows.length)} of ${count(D.tasks.length)}` : D.tasks.length < D.ntasks ? `the first ${count(D.tasks.length)} of ${count(D.ntasks)} tasks` : '';
 		place.replaceChildren(table([['task', 'keep'], ['pid', 'num'], ['state'], ['threads', 'num'], ['fds', 'num'], ['in the images', 'keep'], ['memory']], rows,
 			cells,
-			(row) => row.more ? {} : { class: `pick ${row.t === selected ? 'on' : ''}`, on: { click: () => select(row.t) } }));
+			(row) => row.more ? {} : { class: `pick ${row.t === selected ? 'on' : ''}`, on: { click: () => pick(row.t) } }));
 	}
 	tree_draw = draw;
-	section('tree', 'Processes', h('div', { class: 'bar' }, field,
+	const used = KINDS.map((name, k) => [name, k]).filter(([, k]) => k < 6 && D.tasks.some((t) => (t.maps || []).some((m) => m[3] === k)));
+	section('tree', 'Processes', h('p', { class: 'note' }, 'Choose a task to see its memory and descriptors below.'), h('div', { class: 'bar' }, field,
 		h('button', { on: { click: () => { for (const t of D.tasks) open.add(t.pid); draw(); } } }, 'unfold all'),
-		h('button', { on: { click: () => { open.clear(); draw(); } } }, 'fold all'), note), place);
+		h('button', { on: { click: () => { open.clear(); draw(); } } }, 'fold all'), note), place,
+		h('div', { class: 'legend' }, 'Memory: ', used.map(([name, k]) => h('span', {}, h('i', { class: `k${k}` }), name)), h('span', {}, 'full colour: in the images, pale: only mapped')));
 }
 
 // ---- memory ----
@@ -341,7 +347,7 @@ function lanes(maps) {
 function draw_lane(all) {
 	const maps = squeeze(all, 300), height = 46, whole = maps.reduce((n, m) => n + weight(m), 0);
 	const last = all[all.length - 1], wide = Math.min(whole * 2, main.clientWidth - 60 || 1000);
-	const el = svg('svg', { width: wide, height, viewBox: `0 0 ${wide} ${height}`, preserveAspectRatio: 'xMinYMid meet', role: 'img', 'aria-label': `${all.length} mappings` });
+	const el = svg('svg', { width: wide, height, viewBox: `0 0 ${wide} ${height}`, preserveAspectRatio: 'xMinYMid meet', role: 'img', 'aria-label': `${many(all.length, 'mapping')} from ${all[0][0]} to ${map_end(last)}; the list below has them` });
 	el.style.maxWidth = '100%';
 	let x = 0;
 	for (const m of maps) {
@@ -384,6 +390,14 @@ function select(t) {
 	selected = t;
 	tree_draw();
 	draw_task();
+}
+// The same by hand: what was chosen must be seen.
+function pick(t) {
+	select(t);
+	const top = task_place.getBoundingClientRect().top;
+	if (top < 0 || top > innerHeight - 160)
+		task_place.scrollIntoView();
+	task_place.focus({ preventScroll: true });
 }
 
 function draw_task() {
@@ -488,10 +502,10 @@ function node_tip(n) {
 
 function draw_graph(groups, nodes) {
 	const step = 26, left = 250, gap = 240, right = 430, height = Math.max(groups.length, nodes.length) * step + 8, width = left + gap + right + 70;
-	const box = h('div', { class: 'graph' }), el = svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': 'who shares which descriptors' });
+	const box = h('div', { class: 'graph' }), el = svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, role: 'group', 'aria-label': 'who shares which descriptors' });
 	const spread = (k, n) => 4 + (n.length < Math.max(groups.length, nodes.length) ? (k + 0.5) * (height - 8) / n.length - step / 2 : k * step);
 	const wires = [], draw = (item, label, x, wide, tip_text, click) => {
-		item.g = svg('g', { class: 'node tipped', tabindex: 0, tip: tip_text, on: { click, mouseenter: () => light(item), mouseleave: () => light(null), focus: () => light(item), blur: () => light(null) } },
+		item.g = svg('g', { class: 'node tipped', tabindex: 0, role: 'button', 'aria-label': visible(label), tip: tip_text, on: { click, keydown: (ev) => ev.key === 'Enter' && click(), mouseenter: () => light(item), mouseleave: () => light(null), focus: () => light(item), blur: () => light(null) } },
 			svg('rect', { class: 'node', x, y: item.y + 2, width: wide, height: step - 5, rx: 5 }), svg('text', { x: x + 8, y: item.y + 16 }, short(label, Math.floor(wide / 6.6))));
 		return item.g;
 	};
@@ -521,7 +535,7 @@ function draw_graph(groups, nodes) {
 			wire(m, n, `M${x} ${m.y + step / 2}C${x + 60} ${m.y + step / 2} ${x + 60} ${n.y + step / 2} ${x} ${n.y + step / 2}`, 'peer');
 	}
 	groups.forEach((g) => el.append(draw(g, group_label(g), 4, left - 4, () => group_label(g) + '\n' + g.tables.flatMap((t) => t.tasks).slice(0, 20).map(task_name).join(', '),
-		() => g.tables[0].tasks[0] && select(g.tables[0].tasks[0]))));
+		() => g.tables[0].tasks[0] && pick(g.tables[0].tasks[0]))));
 	nodes.forEach((n) => el.append(draw(n, node_label(n), left + gap, right, () => node_tip(n), () => {})));
 	box.append(el);
 	return box;
@@ -575,7 +589,7 @@ function draw_times() {
 		place.append(h('h3', {}, 'Stages of the dump'), bars(D.stages.map((st) => [st.name, st.seconds || 0,
 			[st.state !== 'done' && st.state, st.bytes && bytes(st.bytes), st.nfiles && many(st.nfiles, 'file')].filter(Boolean).join(' · ')])));
 	if (s)
-		place.append(h('h3', {}, 'What the tasks felt'), bars([['until all were frozen', s.freezing / 1e6, '', 'frozen'], ['frozen', s.frozen / 1e6, '', 'frozen'],
+		place.append(h('h3', {}, 'What the tasks felt'), h('p', { class: 'note' }, 'Orange: the tasks stand still. Blue: part of that time, or beside it.'), bars([['until all were frozen', s.freezing / 1e6, '', 'frozen'], ['frozen', s.frozen / 1e6, '', 'frozen'],
 			['memory taken', s.memdump / 1e6, `${many(s.scanned, 'page')} looked at`], ['memory written', s.memwrite / 1e6, `${many(s.written, 'page')}${s.skipped ? `, ${count(s.skipped)} as in the parent` : ''}`]]));
 	if (!s && !D.stages.length)
 		place.append(h('p', { class: 'note' }, 'Neither manifest.json nor stats-dump is there.'));
@@ -593,7 +607,7 @@ function draw_needs() {
 		place.append(el);
 	}
 	if (D.needs.length < D.nneeds)
-		place.append(h('p', { class: 'note' }, `${count(D.nneeds - D.needs.length)} more: crit show DIR lists them.`));
+		place.append(h('p', { class: 'note' }, `${count(D.nneeds - D.needs.length)} more: crit show --json DIR lists them.`));
 }
 
 function draw_warnings() {
@@ -623,6 +637,7 @@ function draw() {
 	draw_overview();
 	draw_tree();
 	task_place = section('task', 'Task');
+	task_place.tabIndex = -1;
 	selected = [...D.tasks].sort((a, b) => (b.up === 0) - (a.up === 0))[0];
 	select(selected);
 	draw_share();
