@@ -152,6 +152,8 @@ many_tasks()
 	grep -q __asan_init "$CRIT" || [ "$kib" -lt 131072 ]
 	[ "$(data "$T/report.html" | jq '.tasks | length')" = 1000 ]
 	good_page "$T/report.html"
+	grep -q 'The first 500 of [0-9,]* findings: crit verify DIR lists all' "$T/dom"
+	grep -q '100 children' "$T/dom"
 	# Not all rows are made at once.
 	[ "$(grep -o '<tr class="pick' "$T/dom" | wc -l)" -lt 300 ]
 	grep -q 'tasks: server, worker' "$T/dom" || grep -q '999 tasks: worker' "$T/dom"

@@ -261,7 +261,7 @@ function draw_tree() {
 		const meter = h('i');
 		meter.style.width = `${100 * dumped(t) / largest}%`;
 		const name = h('button', { class: 'name', 'aria-current': t === selected ? 'true' : null, on: { click: (ev) => { ev.stopPropagation(); pick(t); } } }, t.comm);
-		return [[pad, twist, name, row.below > 1 && h('span', { class: 'note' }, ` ${count(row.below)}`)], t.pid,
+		return [[pad, twist, name, row.below > 1 && h('span', { class: 'note' }, ` ${count(row.below)} children`)], t.pid,
 			h('span', { class: `tag ${t.state.replace(/\W/g, '')}` }, t.state), count(t.nthreads), table_of.has(t.table) && t.state !== 'zombie' ? count(table_of.get(t.table).n) : '',
 			[h('span', { class: 'meter' }, meter), pages(dumped(t))], strip_cell(t)];
 	}
@@ -612,7 +612,8 @@ function draw_needs() {
 
 function draw_warnings() {
 	section('warnings', 'Warnings and findings', D.warnings.length ? table([['level'], ['where', 'long'], ['what', 'long'], ['what to do', 'long']], D.warnings,
-		(w) => [h('span', { class: `tag ${w[0]}` }, w[0]), w[1], w[2], w[3]]) : h('p', { class: 'ok' }, 'None: the stages had no warnings, and crit verify finds nothing wrong.'));
+		(w) => [h('span', { class: `tag ${w[0]}` }, w[0]), w[1], w[2], w[3]]) : h('p', { class: 'ok' }, 'None: the stages had no warnings, and crit verify finds nothing wrong.'),
+		D.nfindings > 500 && h('p', { class: 'note' }, `The first 500 of ${many(D.nfindings, 'finding')}: crit verify DIR lists all.`));
 }
 
 function draw_images() {
