@@ -88,7 +88,7 @@ refuse()
 		[ "$status" != 0 ]
 	done
 	run "$CRIT" edit "$IMG/mm-24030.img" noequals
-	[ "$status" = 2 ]
+	[ "$status" = 100 ]
 }
 
 @test "--dry-run shows the difference and changes nothing" {
@@ -212,9 +212,9 @@ refuse()
 	"$CRIT" show "$IMG/files.img" | grep -q '"name": "/srv/fx/sockets/prog"'
 	[ -z "$("$CRIT" verify "$IMG")" ]
 	run "$CRIT" edit "$IMG" --remap-address 127.0.0.1=::1
-	[ "$status" = 2 ]
+	[ "$status" = 100 ]
 	run "$CRIT" edit "$IMG" --rename-path relative=/x
-	[ "$status" = 2 ]
+	[ "$status" = 100 ]
 }
 
 @test "the manifest follows: checksum of an image, names and paths of a directory; it is restored" {

@@ -298,7 +298,7 @@ static int parse(int argc, char *argv[], struct command *c)
 		else if (o == 'd' && c->n == most)
 			return crit_usage("edit", "too many edits at once");
 		else if (o == 'd' && edit_parse(optarg, true, &c->edits[c->n++], &e) < 0)
-			return crit_fail(&e);
+			return crit_fail(&e), CR_USAGE;
 		else if (o >= DIR_OPTION && c->n_dir == most_dir)
 			return crit_usage("edit", "too many edits at once");
 		else if (o >= DIR_OPTION)
@@ -312,7 +312,7 @@ static int parse(int argc, char *argv[], struct command *c)
 		if (c->n == most)
 			return crit_usage("edit", "too many edits at once");
 		if (edit_parse(argv[k], false, &c->edits[c->n++], &e) < 0)
-			return crit_fail(&e);
+			return crit_fail(&e), CR_USAGE;
 	}
 	return 0;
 }
