@@ -81,3 +81,43 @@ verbs_agree()
 	[ "$(complete_with criu restore -D "$T/some")" = "$T/some-images" ]
 	complete_with criu-freeze -t '' | grep -qx $$
 }
+
+@test "--help and --version that cannot be written are an error, and which one" {
+	for tool in $TOOLS crit; do
+		for option in --help --version; do
+			if "$BIN/$tool" $option >/dev/full 2>"$T/err"; then
+				fail "$tool $option: it ends with 0"
+			fi
+			# What a shell's echo says of it differs.
+			grep -qE 'standard output: cannot be written.*No space left|echo: .*error' "$T/err" || fail "$tool $option: $(cat "$T/err")"
+		done
+	done
+	for verb in "crit show" "criu-freeze seal" "criu-check explain"; do
+		# shellcheck disable=SC2086
+		! "$BIN/"$verb --help >/dev/full 2>"$T/err" || fail "$verb --help: it ends with 0"
+		grep -q 'standard output: cannot be written' "$T/err"
+	done
+}
+
+@test "the page of criu says which options are to come, and which have a --no-NAME" {
+	sed 's/\\-/-/g' "$TOP/tools/criu/criu.8" >"$T/page"
+	sed -n 's/^OPT(LATER, *[a-z_]*, *"\([^"]*\)".*/--\1/p' "$TOP/lib/common/base/options.def" | sort >"$T/later"
+	sed -n '/^\.SH NOT SUPPORTED YET/,/^\.SH CONF/p' "$T/page" | sed -n '/^\.TP/{n; p}' | grep -o -- '--[a-z][a-z-]*' | sort | diff "$T/later" -
+	# Each of them is refused by its name.
+	while read -r option; do
+		refused option-unsupported "$BIN/criu-restore" "$option" 1
+		[[ $output == *"$option is not supported yet"* ]] || fail "$option: $output"
+	done <"$T/later"
+	for verb in pre-dump lazy-pages page-server service swrk dedup; do
+		run "$CRIU" "$verb"
+		[ "$status" = 1 ]
+		[[ $output == *"$verb is not supported yet"* ]]
+		grep -q "\b$verb\b" <(sed -n '/^\.SH NOT SUPPORTED YET/,/^\.TP/p' "$T/page") || fail "the page does not say it of $verb"
+	done
+	sed -n 's/^OPT(BOOL, *[a-z_]*, *"\([^"]*\)".*/\1/p' "$TOP/lib/common/base/options.def" | sort >"$T/bool"
+	sed -n '/^\.B --no-NAME/,/^\.SH/p' "$T/page" | tail -n +3 | grep -v '^\.' | tr -d '.,' | tr ' ' '\n' | sort | diff "$T/bool" -
+	while read -r name; do
+		run "$BIN/criu-restore" "--no-$name" --version
+		[ "$status" = 0 ] || fail "--no-$name: $output"
+	done <"$T/bool"
+}

@@ -43,7 +43,7 @@ static int verb(const struct cr_opts *o, int img, int *code, struct cr_err *e)
 	if (!*v)
 		return freeze_start(o, img, e);
 	if (!strcmp(v, "exec"))
-		return freeze_exec(o, img, code, e);
+		return freeze_exec(o, img, code, e) ?: cr_err_stdout(e);
 	if (o->nr_words > 1)
 		return cr_err_set(e, CR_E_USAGE, 0, "criu-freeze", "%s takes no more words", v);
 	if (!strcmp(v, "end"))
@@ -57,11 +57,11 @@ static int verb(const struct cr_opts *o, int img, int *code, struct cr_err *e)
 	if (!strcmp(v, "stop"))
 		return freeze_stop(o, img, e);
 	if (!strcmp(v, "status"))
-		return freeze_status(o, img, e);
+		return freeze_status(o, img, e) ?: cr_err_stdout(e);
 	if (!strcmp(v, "cont"))
 		return freeze_cont(o, img, e);
 	if (!strcmp(v, "unlock"))
-		return unlock();
+		return unlock() ?: cr_err_stdout(e);
 	return cr_err_set(e, CR_E_USAGE, 0, "criu-freeze", "there is no verb %s", v);
 }
 

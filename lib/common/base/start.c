@@ -142,6 +142,17 @@ static void leave_to_freeze(const struct cr_opts *o)
 		poll(NULL, 0, FREEZE_FAILS_MS);
 }
 
+/* What was asked for is printed. */
+static void leave(const struct cr_opts *o)
+{
+	struct cr_err e;
+	int err = cr_err_stdout(&e);
+
+	if (err)
+		log_failure(&e);
+	exit(err ? cr_exit_code(o, &e) : 0);
+}
+
 int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_img, int argc, char **argv,
 		  struct cr_opts *ret, int *ret_img, struct cr_err *e)
 {
@@ -158,11 +169,11 @@ int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_i
 	}
 	if (ret->help) {
 		help(usage, who & ~(unsigned)W_CRIU, ret);
-		exit(0);
+		leave(ret);
 	}
 	if (ret->version) {
 		printf("%s %s\n", prog, CR_VERSION);
-		exit(0);
+		leave(ret);
 	}
 	cr_log_init(prog, ret->verbosity);
 	fill_standard();
