@@ -57,7 +57,7 @@ start_probed()
 	rm -rf "$WORK"
 	mkdir "$WORK"
 	dump --allow-uprobes
-	refused mapping-kind "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
+	refused option-as-at-dump "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
 	[[ $output == *'pass --allow-uprobes'* ]]
 	restore --allow-uprobes
 	victim_finish

@@ -164,7 +164,8 @@ refuse()
 		diff -r "$IMG" "$T/copy"
 	done
 	run "$CRIT" edit "$T/none" --set-root-pid 5
-	[ "$status" = 111 ]
+	[ "$status" = 1 ]
+	[[ $output == *"[no-such-file]" ]]
 	mkdir "$T/none"
 	run "$CRIT" edit "$T/none" --set-root-pid 5
 	[ "$status" = 2 ]

@@ -127,7 +127,7 @@ take_pids()
 	PID=$(cat "$WORK/pid")
 	wait_for 5 runs "$PID"
 	kill -0 $ns
-	EXIT=1 refused system "$NS" restore -d --pidfile pid -D "$IMG" -W "$WORK"
+	EXIT=1 refused file-exists "$NS" restore -d --pidfile pid -D "$IMG" -W "$WORK"
 	[[ $output == *"remove the old pid file"* ]]
 	kill "$PID"
 	wait $ns
@@ -198,7 +198,7 @@ take_pids()
 	[[ $status = 1 && $output != *WRONG* ]]
 	run "$NS" restore -d --pidfile x -D "$IMG" --criu-binary "$T/criu" -W "$WORK" --exec-cmd -- a 'b c' --pidfile
 	[ "$status" = 1 ]
-	[[ $output == *"--pidfile: it cannot be had together with --exec-cmd"* ]]
+	[[ $output == *"--pidfile: it cannot be used together with --exec-cmd"* ]]
 	run "$NS" restore -D "$IMG" --criu-binary "$T/criu" -W "$WORK" --exec-cmd -- a 'b c' --pidfile
 	[[ $output == "restore -D $IMG -W $WORK --exec-cmd -- a b c --pidfile pid "* ]]
 	run "$NS" restore -v4 --pidfile=x -D "$IMG" --criu-binary "$T/criu" -W "$WORK"

@@ -136,6 +136,8 @@ static int read_whole(const char *path, struct arena *a, struct json **ret, stru
 	return err;
 }
 
+enum { SH_CANNOT_RUN = 126 }; /* and 127: what sh(1) ends with */
+
 /* Return: 0 or -errno with @e */
 static int run_editor(const char *file, struct cr_err *e)
 {
@@ -150,7 +152,7 @@ static int run_editor(const char *file, struct cr_err *e)
 		editor = "vi";
 	pid = fork();
 	if (pid < 0)
-		return cr_err_set(e, CR_E_SYSTEM, errno, editor, "cannot be started");
+		return cr_err_fork(e, errno, editor);
 	if (!pid) {
 		char command[4096];
 
@@ -167,6 +169,11 @@ static int run_editor(const char *file, struct cr_err *e)
 	sigaction(SIGQUIT, &on_quit, NULL);
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) >= SH_CANNOT_RUN) {
+		cr_err_set(e, CR_E_CANNOT_RUN, 0, editor, "it cannot be started; nothing was changed");
+		cr_err_remedy(e, "name an editor in the environment variable VISUAL or EDITOR");
+		return -EINVAL;
+	}
 	cr_err_set(e, CR_E_SCRIPT, 0, editor, "failed; nothing was changed");
 	return -EINVAL;
 }

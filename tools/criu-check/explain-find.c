@@ -7,8 +7,9 @@
  * text, in order, whatever stands between (names, a stamp, "Error (file:line)"); the message with the most letters
  * wins. Messages are CRIU's (phrases.def) and our own (reasons.def, taken from the sources by reasons.awk).
  *
- * Before that, a code is looked for: as the whole text, or in brackets as the log has it. After it, causes are ranked
- * by the words that they have in common with the text; a word that few causes have counts more.
+ * Before that, a code is looked for: as the whole text, or in brackets as the log has it. Where our message is that of any
+ * system call, or none is found, the text of an errno behind it decides. After it, causes are ranked by the words that
+ * they have in common with the text; a word that few causes have counts more.
  */
 #include "explain.h"
 
@@ -17,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORD_MAX = 32, TEXT_MAX = 4096, WORDS_MAX = 512, SHARE = 1000 };
+enum { WORD_MAX = 32, TEXT_MAX = 4096, WORDS_MAX = 512, SHARE = 1000, ERRNO_MAX = 134 };
 
 static const struct message {
 	enum cr_code code;
@@ -244,6 +245,50 @@ static size_t by_words(const struct words *q, enum cr_code ret[EXPLAIN_MAX])
 	return n;
 }
 
+/*
+ * The cause that the system's own text tells, which stands at the end of a message: "X: cannot be read: No space left on
+ * device". CR_E_SYSTEM: there is none.
+ */
+static enum cr_code by_errno(const char *text)
+{
+	struct cr_err e = { .code = CR_E_SYSTEM };
+	size_t most = 0;
+
+	for (int err = 1; err < ERRNO_MAX; err++) {
+		const char *s = strerrordesc_np(err), *at = s ? strcasestr(text, s) : NULL;
+
+		if (!at || strlen(s) <= most || (at != text && at[-1] != ' ') || (at - text > 1 && at[-2] != ':'))
+			continue;
+		most = strlen(s);
+		cr_err_set(&e, CR_E_SYSTEM, err, "", "%s", s);
+	}
+	return e.code;
+}
+
+/* A system call that failed: what it was about says less than its errno. @b: the messages that fit, or none */
+static void prefer_errno(struct best *b, const char *text)
+{
+	enum cr_code code = by_errno(text), old[EXPLAIN_MAX];
+	size_t n = b->n;
+
+	if (code == CR_E_SYSTEM)
+		return;
+	memcpy(old, b->v, n * sizeof(*old));
+	b->v[0] = code;
+	b->n = 1;
+	for (size_t i = 0; i < n && b->n < EXPLAIN_MAX; i++)
+		if (old[i] != code && old[i] != CR_E_SYSTEM)
+			b->v[b->n++] = old[i];
+}
+
+static bool has(const struct best *b, enum cr_code code)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->v[i] == code)
+			return true;
+	return false;
+}
+
 size_t explain_find(const char *text, enum cr_code ret[EXPLAIN_MAX], enum explain_how *ret_how)
 {
 	struct best theirs = { .v = ret }, ours = { .v = (enum cr_code[EXPLAIN_MAX]){ CR_E_NONE } };
@@ -260,8 +305,10 @@ size_t explain_find(const char *text, enum cr_code ret[EXPLAIN_MAX], enum explai
 	split(text, &q);
 	search(&q, phrases, NR_PHRASES, 1, &theirs);
 	search(&q, reasons, NR_REASONS, 3, &ours);
+	if (!ours.n || has(&ours, CR_E_SYSTEM))
+		prefer_errno(&ours, text);
 	*ret_how = EXPLAIN_PHRASE;
-	if (ours.score > theirs.score) {
+	if (ours.n && (ours.score > theirs.score || !theirs.n)) {
 		memcpy(ret, ours.v, ours.n * sizeof(*ret));
 		theirs.n = ours.n;
 		*ret_how = EXPLAIN_MESSAGE;

@@ -28,6 +28,7 @@ function statement(s,    rest, codes, n, i, object)
 }
 FNR == 1 { s = "" }
 /^[ \t]*(\/?\*|#)/ { next }
+/^[ \t]*\{ E[A-Z]+, CR_E_/ { next } # what an errno means (err.c): its text is a remedy
 {
 	sub(/^[ \t]+/, "")
 	s = s " " $0

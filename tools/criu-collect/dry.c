@@ -67,8 +67,7 @@ static int memory_dir(struct cr_err *e)
 		int err = errno;
 
 		fd_close(fd);
-		return cr_err_set(e, err == EPERM ? CR_E_PRIVILEGE : CR_E_SYSTEM, err, "dry run",
-				  "a file system in memory cannot be made for it");
+		return cr_err_set(e, CR_E_SYSTEM, err, "dry run", "a file system in memory cannot be made for it");
 	}
 	return fd;
 }
@@ -313,7 +312,7 @@ static void sort_findings(struct dry *d)
 	for (size_t i = 0; i < d->found.n; i++) {
 		const struct cr_err *f = &d->found.v[i];
 
-		if (f->code == CR_E_TASK_GONE || cr_code_exit(f->code) != CR_REFUSED)
+		if (f->code == CR_E_TASK_GONE || f->code == CR_E_NO_FILE || cr_code_exit(f->code) != CR_REFUSED)
 			cr_report_add(&d->unseen, f);
 		else
 			d->found.v[n++] = *f;

@@ -57,12 +57,7 @@ static int gone(const struct hold_task *h, int err, struct cr_err *e)
 	char object[32];
 
 	snprintf(object, sizeof(object), "task %d", h->tid);
-	if (err == EMFILE || err == ENFILE) {
-		cr_err_set(e, CR_E_LIMIT_FILES, 0, object, "its /proc directory cannot be opened beside the others");
-		return -err;
-	}
-	return cr_err_set(e, err == ENOENT || err == ESRCH ? CR_E_TASK_GONE : CR_E_SYSTEM, err, object,
-			  "its /proc directory cannot be read");
+	return cr_err_set(e, cr_code_of_task(err), err, object, "its /proc directory cannot be read");
 }
 
 /* @threads: room for the leader and, behind it, its threads. On failure tasks_close() sees what is open. */

@@ -170,7 +170,7 @@ int freeze_command(const struct cr_opts *o, int img, int *ret_code, struct cr_er
 	if (err && e->code == CR_E_NOT_HELD)
 		err = 0; /* the command has let it go, or ended it after a seal */
 	if (code < 0)
-		return cr_err_set(e, CR_E_SYSTEM, -code, o->words[o->rest], "cannot run it");
+		return cr_err_fork(e, -code, o->words[o->rest]);
 	*ret_code = code;
 	return err;
 }

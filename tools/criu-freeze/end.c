@@ -268,9 +268,8 @@ static void note_silent_end(int img)
 			snprintf(object + strlen(object), sizeof(object) - strlen(object), "%s%s", *object ? ", " : "",
 				 names[i]);
 	json_decref(m);
-	cr_err_set(&e, CR_E_SYSTEM, 0, *object ? object : "stages", "ended without a word before the work was done");
-	cr_err_remedy(
-		&e, "it was killed, or had no memory: see the terminal and the kernel's log, and make the dump again");
+	cr_err_set(&e, CR_E_STAGE_DIED, 0, *object ? object : "stages",
+		   "ended without a word before the work was done");
 	log_failure(&e);
 	write_failure(img, "criu-freeze thaw", &e);
 }

@@ -57,13 +57,13 @@ static int call_failed(int err, const char *object, const char *name, int second
 	case -ESRCH:
 		return cr_err_set(e, CR_E_TASK_GONE, 0, object, "it died in the call");
 	case -EFAULT:
-		return cr_err_set(e, CR_E_HOLDER, -err, object, "it faulted in the call");
+		return cr_err_set(e, CR_E_INJECTION, -err, object, "it faulted in the call");
 	case -EOPNOTSUPP:
 		return cr_err_set(
-			e, CR_E_HOLDER, -err, object,
+			e, CR_E_INJECTION, -err, object,
 			"no place for calls is found in it: its [stack] has no room, or it has no code to return by");
 	default:
-		return cr_err_set(e, CR_E_HOLDER, -err, object, "the call could not be made in it");
+		return cr_err_set(e, CR_E_INJECTION, -err, object, "the call could not be made in it");
 	}
 }
 

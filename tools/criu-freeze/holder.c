@@ -151,8 +151,7 @@ static int make_socket(struct holder *h, struct cr_err *e)
 	if (fd == -EBUSY)
 		return cr_err_set(e, CR_E_DIR_BUSY, 0, "images directory", "a holder is using it");
 	if (fd < 0)
-		return cr_err_set(e, fd == -EACCES || fd == -EROFS ? CR_E_DIR_UNWRITABLE : CR_E_SYSTEM, -fd,
-				  "images directory", "cannot make the holder's socket in it");
+		return cr_err_write(e, -fd, "images directory", "cannot make the holder's socket in it");
 	h->listener = fd;
 	return 0;
 }
@@ -341,19 +340,21 @@ static int wait_ahead(struct holder *h, struct cr_err *e)
 		int ret;
 
 		if (failed)
-			return cr_err_set(e, CR_E_HOLDER, 0, names[__builtin_ctz(failed)], "it ended before it began");
+			return cr_err_set(e, CR_E_STAGE_DIED, 0, names[__builtin_ctz(failed)],
+					  "it ended before it began");
 		ret = one_round(h, 100);
 		if (ret < 0)
-			return cr_err_set(e, CR_E_HOLDER_VOID, 0, "tree", "whoever asked for it has ended");
+			return cr_err_set(e, CR_E_HOLDER_VOID, 0, "tree",
+					  "the program that asked for the dump has ended");
 		failed = ret ? 0 : missing(h, names);
 		if (failed) {
-			cr_err_set(e, CR_E_HOLDER, 0, names[__builtin_ctz(failed)], "it ended before it came");
+			cr_err_set(e, CR_E_STAGE_DIED, 0, names[__builtin_ctz(failed)], "it ended before it came");
 			cr_err_remedy(e, "see what it said above or on the terminal, and make the dump again");
 			return -ECHILD;
 		}
 		if (holder_now() > end)
 			return cr_err_set(e, CR_E_HOLDER, ETIMEDOUT, "stages",
-					  "those of --expect did not all come in %d s", seconds);
+					  "not all programs of --expect have come within %d s", seconds);
 	}
 	return 0;
 }
@@ -410,7 +411,7 @@ static int prepare(struct holder *h, const struct holder_args *args, struct cr_e
 	sigaddset(&all, SIGHUP);
 	h->signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (h->signal_fd < 0)
-		return cr_err_set(e, CR_E_SYSTEM, errno, "holder", "signalfd");
+		return cr_err_set(e, CR_E_SYSTEM, errno, "holder", "it cannot wait for signals (signalfd)");
 	if (getrandom(&h->epoch, sizeof(h->epoch), GRND_NONBLOCK) != sizeof(h->epoch))
 		h->epoch = holder_now();
 	if (args->lease) {

@@ -93,8 +93,7 @@ static int seal_file(int img, const char *name, bool sync, bool checksum_pages, 
 	if (!S_ISREG(st.st_mode))
 		return 0;
 	if (sync && fsync(fd))
-		return cr_err_set(e, errno == ENOSPC ? CR_E_DIR_FULL : CR_E_SYSTEM, errno, name,
-				  "cannot make it durable");
+		return cr_err_write(e, errno, name, "cannot make it durable");
 	row = json_pack("{s:o, s:I}", "name", json_bytes(name, strlen(name)), "size", (json_int_t)st.st_size);
 	if (!row || json_array_append(files, row)) {
 		json_decref(row);
@@ -154,7 +153,7 @@ static int seal_files(int img, bool sync, bool checksum_pages, json_t *files, st
 	ret = sync ? start_sync(img, d) : 0;
 	if (ret > 0)
 		sync = false;
-	ret = ret < 0 ? cr_err_set(e, CR_E_SYSTEM, -ret, "images directory", "cannot make it durable") : 0;
+	ret = ret < 0 ? cr_err_write(e, -ret, "images directory", "cannot make it durable") : 0;
 	while (!ret && (errno = 0, de = readdir(d)))
 		if (is_listed(de->d_name))
 			ret = seal_file(img, de->d_name, sync, checksum_pages, files, e);
@@ -206,7 +205,7 @@ static int sync_name(int img, const char *name, struct cr_err *e)
 {
 	_cleanup_close_ int fd = openat(img, name, O_RDONLY | O_CLOEXEC);
 
-	return fd < 0 || fsync(fd) ? cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot make it durable") : 0;
+	return fd < 0 || fsync(fd) ? cr_err_write(e, errno, name, "cannot make it durable") : 0;
 }
 
 static void remove_stage_dir(int img)

@@ -73,7 +73,7 @@ static int fork_holder(const struct cr_opts *o, int img, struct holder *h, int *
 	if (pid < 0) {
 		err = errno;
 		close(pair[0]);
-		return cr_err_set(e, CR_E_SYSTEM, err, "holder", "cannot fork it");
+		return cr_err_fork(e, err, "holder");
 	}
 	*ret_pair = pair[0];
 	*ret_pid = pid;

@@ -93,7 +93,10 @@ static int read_stat(struct hproc *p)
 
 static int table_full(struct holder *h, struct cr_err *e)
 {
-	return cr_err_set(e, CR_E_LIMIT, ENOSPC, "tree", "it has more than %u tasks", h->cap);
+	cr_err_set(e, CR_E_LIMIT, 0, "tree", "it has more than %u processes or threads, the most that can be held",
+		   h->cap);
+	cr_err_remedy(e, "end some of them before the dump");
+	return -ENOSPC;
 }
 
 static uint32_t new_thread(struct holder *h, uint32_t proc, pid_t tid)
@@ -565,7 +568,8 @@ static int rounds(struct holder *h, struct cr_err *e)
 		if (holder_now() > deadline)
 			return refuse_late(h, open, e);
 		if (holder_abandoned(h))
-			return cr_err_set(e, CR_E_HOLDER_VOID, 0, "tree", "whoever asked for it has ended");
+			return cr_err_set(e, CR_E_HOLDER_VOID, 0, "tree",
+					  "the program that asked for the dump has ended");
 		if (changed) {
 			idle = 0;
 			continue;

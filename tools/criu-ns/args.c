@@ -135,7 +135,7 @@ int ns_become_criu(const struct ns *n)
 
 	n->argv[0] = (char *)n->criu;
 	execv(n->criu, n->argv);
-	cr_err_set(&e, CR_E_SYSTEM, errno, n->criu, "cannot be run");
+	cr_err_set(&e, CR_E_CANNOT_RUN, errno, n->criu, "cannot be run");
 	log_failure(&e);
 	return CR_REFUSED;
 }

@@ -98,7 +98,7 @@ static int look_at(pid_t pid, int *ret_pid_ns, int *ret_mnt_ns, pid_t *ret_inner
 	if (!err)
 		err = open_ns(proc, "ns/mnt", ret_mnt_ns);
 	if (err)
-		return cr_err_set(e, err == -EACCES || err == -EPERM ? CR_E_PRIVILEGE : CR_E_SYSTEM, -err, object,
+		return cr_err_set(e, err == -EACCES ? CR_E_PRIVILEGE : cr_code_of_task(err), -err, object,
 				  "its namespaces cannot be opened");
 	*ret_inner = st.nr_nspid ? st.nspid[st.nr_nspid - 1] : pid;
 	if (*ret_pid_ns < 0 || *ret_inner != 1)
@@ -175,7 +175,7 @@ int ns_enter(struct ns *n, struct cr_err *e)
 		_exit(ns_become_criu(n));
 	}
 	if (pid < 0)
-		return cr_err_set(e, CR_E_SYSTEM, errno, "criu", "cannot fork in the pid namespace");
+		return cr_err_fork(e, errno, "criu in the pid namespace");
 	status = ns_wait(pid, &set);
 	return ns_exit_code(status);
 }

@@ -178,8 +178,13 @@ void ns_init(const struct ns *n, int sock, const pid_t *pids, size_t nr_pids, pi
 		sigprocmask(SIG_SETMASK, &n->old, NULL);
 		_exit(ns_become_criu(n));
 	}
-	if (criu < 0)
-		fail(errno, "criu", "cannot be started");
+	if (criu < 0) {
+		struct cr_err e = { 0 };
+
+		cr_err_fork(&e, errno, "criu");
+		log_failure(&e);
+		_exit(CR_REFUSED);
+	}
 	news.status = await_criu(criu, &set);
 	if (!news.status && root)
 		fd = (int)syscall(SYS_pidfd_open, root, 0);

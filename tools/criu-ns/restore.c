@@ -224,7 +224,7 @@ static int start(struct outside *o, const pid_t *pids, size_t nr, struct cr_err 
 		int err = errno;
 
 		close(pair[0]);
-		return cr_err_set(e, err == EPERM ? CR_E_PRIVILEGE : CR_E_SYSTEM, err, "criu-ns",
+		return cr_err_set(e, err == EAGAIN ? CR_E_LIMIT_PROCESSES : CR_E_SYSTEM, err, "criu-ns",
 				  "cannot make a pid and a mount namespace");
 	}
 	o->init = (pid_t)pid;
@@ -244,7 +244,7 @@ static int prepare(struct ns *n, struct cr_err *e)
 		return -EINVAL;
 	}
 	if (n->o.pidfile && n->o.exec_cmd)
-		return cr_err_set(e, CR_E_USAGE, 0, "--pidfile", "it cannot be had together with --exec-cmd here");
+		return cr_err_set(e, CR_E_USAGE, 0, "--pidfile", "it cannot be used together with --exec-cmd");
 	ns_drop_pidfile(n);
 	return restore && !n->o.exec_cmd && !n->o.restore_detached ? ns_add(n, detach, e) : 0;
 }

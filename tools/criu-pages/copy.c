@@ -68,8 +68,8 @@ static int read_error(const struct chunk *k, int err, uint64_t addr, struct cr_e
 {
 	if (err == ESRCH)
 		return cr_err_set(e, CR_E_TASK_GONE, err, k->src->name, "it ended while its memory was read");
-	return cr_err_set(e, CR_E_SYSTEM, err ? err : EIO, k->src->name, "cannot read its memory at %#llx",
-			  (unsigned long long)addr);
+	return cr_err_set(e, err == ENOMEM ? CR_E_NOMEM : CR_E_PAGE_READ, err ? err : EIO, k->src->name,
+			  "cannot read its memory at %#llx", (unsigned long long)addr);
 }
 
 /* The last page of a memory file may lie partly behind its end: the rest is zeros. Return: 0 or -errno. */

@@ -100,7 +100,7 @@ int out_finish(struct pages_out *o, struct cr_err *e)
 	if (!err)
 		err = copy_flush(o->run->copier, e);
 	if (!err && o->ahead && ftruncate(o->pages.fd, (off_t)o->off))
-		err = cr_err_set(e, CR_E_SYSTEM, errno, o->name, "cannot be cut to its size");
+		err = cr_err_write(e, errno, o->name, "cannot be cut to its size");
 	if (!err && !o->run->check_only)
 		err = img_finish(&o->pages, e);
 	if (!err)

@@ -76,7 +76,7 @@ static int segment(struct pages_run *r, uint64_t shmid, pid_t pid, const char *p
 	if (proc >= 0)
 		fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st))
-		return cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot open /proc/%d/%s", pid, path);
+		return cr_err_set(e, cr_code_of_task(errno), errno, name, "cannot open /proc/%d/%s", pid, path);
 	src.fd = fd;
 	r->stats.shared_scanned += ((uint64_t)st.st_size + PAGE_BYTES - 1) / PAGE_BYTES;
 	err = out_begin(&out, r, IMG_PAGEMAP_SHMEM, shmid, false, e);

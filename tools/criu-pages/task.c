@@ -212,14 +212,14 @@ static int open_task(struct task *t, bool root, struct cr_err *e)
 
 	t->proc = open_proc_pid(t->pid);
 	if (t->proc < 0)
-		return cr_err_set(e, CR_E_TASK_GONE, -t->proc, t->name, "cannot open /proc/%d", t->pid);
+		return cr_err_set(e, cr_code_of_task(t->proc), -t->proc, t->name, "cannot open /proc/%d", t->pid);
 	err = proc_pagemap_open(&t->map, t->proc);
 	if (err)
-		return cr_err_set(e, CR_E_SYSTEM, -err, t->name, "cannot open /proc/%d/pagemap", t->pid);
+		return cr_err_set(e, cr_code_of_task(err), -err, t->name, "cannot open /proc/%d/pagemap", t->pid);
 	t->have_map = true;
 	t->mem = openat(t->proc, "mem", O_RDONLY | O_CLOEXEC);
 	if (t->mem < 0)
-		return cr_err_set(e, CR_E_SYSTEM, errno, t->name, "cannot open /proc/%d/mem", t->pid);
+		return cr_err_set(e, cr_code_of_task(errno), errno, t->name, "cannot open /proc/%d/mem", t->pid);
 	t->src = (struct copy_source){ .pid = t->pid, .mem = t->mem, .fd = -1, .name = t->name };
 	err = out_begin(&t->out, t->run, IMG_PAGEMAP, (unsigned long)t->pid, root, e);
 	t->have_out = !err;

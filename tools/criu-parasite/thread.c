@@ -76,7 +76,7 @@ static int zombie(struct para_run *r, const struct hold_task *task, struct cr_er
 
 	if (err) {
 		snprintf(object, sizeof(object), "zombie %d", task->pid);
-		return cr_err_set(e, CR_E_TASK_GONE, -err, object, "cannot read /proc/%d/stat", task->pid);
+		return cr_err_set(e, cr_code_of_task(err), -err, object, "cannot read /proc/%d/stat", task->pid);
 	}
 	core.mtype = CORE_ENTRY__MARCH__X86_64;
 	core.tc = &tc;
@@ -174,7 +174,7 @@ static int look(struct work *w, size_t i, const struct hold_task *task, struct c
 	if (!err)
 		err = read_comm(m);
 	if (err)
-		return cr_err_set(e, CR_E_TASK_GONE, -err, para_name(t, name), "cannot read its status in /proc");
+		return cr_err_set(e, cr_code_of_task(err), -err, para_name(t, name), "cannot read its status in /proc");
 	err = own_scratch(w, p, i, &scratch, e);
 	hold_batch_begin(&m->batch, w->run->hold, p->pid, t->tid, &scratch);
 	for (size_t k = 0; para_order[k] && !err; k++) {
@@ -250,7 +250,7 @@ static int begin_process(struct work *w, const struct hold_task *task, struct cr
 				 .proc = open_proc_pid(task->pid) };
 	err = p->proc < 0 ? p->proc : proc_stat_read(p->proc, "stat", &p->stat);
 	if (err)
-		err = cr_err_set(e, CR_E_TASK_GONE, -err, object, "cannot read /proc/%d/stat", task->pid);
+		err = cr_err_set(e, cr_code_of_task(err), -err, object, "cannot read /proc/%d/stat", task->pid);
 	else
 		err = hold_scratch(w->run->hold, task->pid, &p->scratch, e);
 	if (err)

@@ -183,7 +183,8 @@ static void time_namespaces(struct restore *x)
 
 	if (!x->plan.timens || !access("/proc/self/ns/time", F_OK))
 		return;
-	cr_err_set(&e, CR_E_KERNEL, errno, "time namespaces", "the kernel has none: monotonic clocks of the tree jump");
+	cr_err_set(&e, CR_E_KERNEL, errno, "time namespaces",
+		   "the kernel has none, so the monotonic clock of the tree jumps");
 	rst_doubt(&x->rst, &e);
 }
 

@@ -93,7 +93,8 @@ int clock_enter(struct restore *x, struct cr_err *e)
 		x->timens = fd_close(x->timens);
 		if (err == EPERM)
 			return no_namespace(t, e);
-		log_warn("no time namespaces here: monotonic clocks of the tree jump (%s)", strerror(err));
+		log_warn("there are no time namespaces here, so the monotonic clock of the tree jumps: %s",
+			 strerror(err));
 		return 0;
 	}
 	self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -111,6 +112,6 @@ int clock_enter(struct restore *x, struct cr_err *e)
 void clock_leave(struct restore *x)
 {
 	if (x->timens >= 0 && setns(x->timens, CLONE_NEWTIME))
-		log_warn("cannot return to the own time namespace: %s", strerror(errno));
+		log_warn("this command cannot return to its own time namespace: %s", strerror(errno));
 	x->timens = fd_close(x->timens);
 }

@@ -142,7 +142,7 @@ int guard_start(struct restore *x, struct cr_err *e)
 	if (!x->guard_pid)
 		watch(x);
 	if (x->guard_pid < 0)
-		return cr_err_set(e, CR_E_SYSTEM, (int)-x->guard_pid, "guard", "cannot make a process");
+		return cr_err_fork(e, (int)-x->guard_pid, "guard");
 	return 0;
 }
 

@@ -51,7 +51,9 @@ static int share(struct restore *x, struct cr_err *e)
 	x->slots = (struct task_slot *)(p + slots_at);
 	x->rst.main_pid = getpid();
 	x->rst.main_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	return x->rst.main_pidfd < 0 ? cr_err_set(e, CR_E_SYSTEM, errno, "main process", "pidfd_open") : 0;
+	return x->rst.main_pidfd < 0 ? cr_err_set(e, CR_E_SYSTEM, errno, "main process",
+						  "it cannot get a descriptor of itself (pidfd_open)")
+				     : 0;
 }
 
 int load_files(struct restore *x, struct cr_err *e)
@@ -226,7 +228,7 @@ static int check_words(const struct cr_opts *o, struct cr_err *e)
 	if (n && !(o->as_criu && n == 1 && !strcmp(o->words[0], "restore")))
 		return cr_err_set(e, CR_E_USAGE, 0, "command line", "\"%.100s\" is no option", o->words[0]);
 	if (o->exec_cmd && o->restore_detached)
-		return cr_err_set(e, CR_E_USAGE, 0, "--exec-cmd", "it makes no sense with --restore-detached");
+		return cr_err_set(e, CR_E_USAGE, 0, "--exec-cmd", "it cannot be used together with --restore-detached");
 	if (o->exec_cmd && o->nr_words == o->rest)
 		return cr_err_set(e, CR_E_USAGE, 0, "--exec-cmd", "no command after --");
 	if (o->exec_cmd && !is_program(o->words[o->rest])) {
@@ -250,7 +252,7 @@ static int linger(struct restore *x, struct cr_err *e)
 
 	if (x->opts.exec_cmd) {
 		execvp(argv[0], argv);
-		return cr_err_set(e, CR_E_SYSTEM, errno, argv[0], "cannot be executed");
+		return cr_err_set(e, CR_E_CANNOT_RUN, errno, argv[0], "cannot be executed");
 	}
 	if (!x->opts.restore_detached)
 		while (waitpid(root, &status, 0) < 0 && errno == EINTR)
@@ -263,7 +265,7 @@ static int run(struct restore *x, int *code, struct cr_err *e)
 	int err = check_words(&x->opts, e);
 
 	if (x->opts.tree > 0)
-		log_warn("--tree means nothing to a restore: the images say which pids");
+		log_warn("--tree is ignored: a restore takes the pids from the images");
 	if (!err && x->opts.undo) {
 		err = files_journal_undo(e);
 		return err < 0 ? err : 0;
@@ -312,7 +314,7 @@ int main(int argc, char **argv)
 	x.rst.arena = &x.arena;
 	x.rst.spare_pid = tree_spare_pid;
 	if (!err && rseq)
-		err = cr_err_set(&e, CR_E_SYSTEM, rseq, "criu-restore", "rseq(RSEQ_FLAG_UNREGISTER)");
+		err = cr_err_set(&e, CR_E_SYSTEM, rseq, "criu-restore", "its rseq area cannot be given back (rseq)");
 	if (!err)
 		err = run(&x, &code, &e);
 	if (!err)

@@ -31,6 +31,15 @@
 
 enum { LOOK_MS = 100, RSEQ_CS_OFFSET = 8 };
 
+static enum cr_code code_of(const struct rst_blob_fail *f)
+{
+	if (f->nr == SYS_clone3 && f->ret == -EEXIST)
+		return CR_E_PID_TAKEN;
+	if (f->nr == SYS_clone3 && f->ret == -EAGAIN)
+		return CR_E_LIMIT_PROCESSES;
+	return f->ret == -ENOMEM ? CR_E_NOMEM : f->ret == -EPERM ? CR_E_PRIVILEGE : CR_E_RESTORE_TASK;
+}
+
 static int blob_failure(const struct restore *x, struct cr_err *e)
 {
 	const struct rst_blob_fail *f = &x->rst.sync->fail;
@@ -43,9 +52,9 @@ static int blob_failure(const struct restore *x, struct cr_err *e)
 		snprintf(who, sizeof(who), "%s, thread %d", task, f->tid);
 	else
 		snprintf(who, sizeof(who), "%s", task);
-	return cr_err_set(e, f->ret == -EEXIST && f->nr == SYS_clone3 ? CR_E_PID_TAKEN : CR_E_RESTORE_TASK,
-			  (int)-f->ret, who, "%s (system call %u, arguments %#llx %#llx %#llx)", (const char *)f->label,
-			  f->nr, (unsigned long long)f->a[0], (unsigned long long)f->a[1], (unsigned long long)f->a[2]);
+	return cr_err_set(e, code_of(f), (int)-f->ret, who, "%s (system call %u, arguments %#llx %#llx %#llx)",
+			  (const char *)f->label, f->nr, (unsigned long long)f->a[0], (unsigned long long)f->a[1],
+			  (unsigned long long)f->a[2]);
 }
 
 /* Has anybody told of a failure? The teller needs a moment to fill the record. */

@@ -104,7 +104,7 @@ static void bind_to_parent(struct restore *x, pid_t parent, bool orphan)
 			_exit(1);
 		if (tries == 2000) {
 			cr_err_set(&e, CR_E_RESTORE_TASK, 0, plan_who(me(x), who, sizeof(who)),
-				   "it fell to process %d, not to %d", getppid(), parent);
+				   "its parent has died: it belongs to process %d now, not to %d", getppid(), parent);
 			give_up(x, &e);
 		}
 		if (tries < 100)
@@ -314,10 +314,10 @@ __attribute__((noreturn)) static void enter_blob(struct restore *x, int exe_fd, 
 	if (p.nomem || used > stacks)
 		check(x,
 		      cr_err_set(e, CR_E_NOMEM, p.nomem ? ENOMEM : E2BIG, "restorer program",
-				 "%u operations, %u bytes of data", p.nr, p.data_len),
+				 "there is no room for it: %u operations, %u bytes of data", p.nr, p.data_len),
 		      e);
 	if (mremap(x->rst.sync, 0, x->shared_len, MREMAP_MAYMOVE | MREMAP_FIXED, area) == MAP_FAILED)
-		check(x, cr_err_set(e, CR_E_SYSTEM, errno, "restorer area", "mremap"), e);
+		check(x, cr_err_set(e, CR_E_SYSTEM, errno, "restorer area", "it cannot be mapped (mremap)"), e);
 	memcpy((void *)blob, restorer_blob_start, (size_t)(restorer_blob_end - restorer_blob_start));
 	memcpy((void *)data, p.data, p.data_len);
 	*arg = (struct rst_arg){ .magic = RST_ABI_MAGIC,
@@ -330,7 +330,8 @@ __attribute__((noreturn)) static void enter_blob(struct restore *x, int exe_fd, 
 				 .pid = t->pid };
 	memcpy((void *)arg->ops, p.ops, (size_t)p.nr * sizeof(*p.ops));
 	if (mprotect((void *)blob, blob_len, PROT_READ | PROT_EXEC))
-		check(x, cr_err_set(e, CR_E_SYSTEM, errno, "restorer area", "mprotect"), e);
+		check(x, cr_err_set(e, CR_E_SYSTEM, errno, "restorer area", "it cannot be made executable (mprotect)"),
+		      e);
 	x->slots[x->me].area = area;
 	x->slots[x->me].area_len = room;
 	x->slots[x->me].insn = find_insn(blob);

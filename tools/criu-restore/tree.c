@@ -48,12 +48,12 @@ static int clone_failed(pid_t pid, int err, struct cr_err *e)
 	if (err == -EEXIST)
 		return pid_taken(pid, e);
 	snprintf(what, sizeof(what), "pid %d", pid);
-	if (err == -EPERM)
-		return cr_err_set(e, CR_E_PRIVILEGE, -err, what, "clone3 with a chosen pid");
+	if (err == -EAGAIN)
+		return cr_err_fork(e, -err, what);
 	if (err == -EINVAL)
 		return cr_err_set(e, CR_E_PID_MAX, -err, what,
 				  "clone3 does not take this pid; is it above /proc/sys/kernel/pid_max?");
-	return cr_err_set(e, CR_E_SYSTEM, -err, what, "clone3");
+	return cr_err_set(e, CR_E_SYSTEM, -err, what, "clone3 with a chosen pid");
 }
 
 pid_t tree_spare_pid(struct rst *r)

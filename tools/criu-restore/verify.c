@@ -54,7 +54,7 @@ static int check_file(int img, const json_t *row, bool sums, struct cr_err *e)
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "a row of files[] has no name or size");
 	if (fstatat(img, name, &st, 0))
 		return cr_err_set(e, errno == ENOENT ? CR_E_IMG_MISSING : CR_E_SYSTEM, errno, name,
-				  "the manifest lists it");
+				  "the manifest lists it, but it cannot be found");
 	if (st.st_size != json_integer_value(size)) {
 		cr_err_set(e, st.st_size < json_integer_value(size) ? CR_E_IMG_TRUNCATED : CR_E_IMG_CORRUPT, 0, name,
 			   "it has %lld bytes, the manifest says %lld", (long long)st.st_size,

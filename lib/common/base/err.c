@@ -22,9 +22,51 @@ static const struct row {
 #undef E
 };
 
+/*
+ * Causes that a user can meet at any system call: the errno tells which. What is not here stays CR_E_SYSTEM. EAGAIN
+ * means a limit of processes only where one is made: cr_err_fork().
+ */
+static const struct cause {
+	int err;
+	enum cr_code code;
+	const char *remedy; /* NULL: the registry's */
+} causes[] = {
+	{ ENOMEM, CR_E_NOMEM, NULL },
+	{ EMFILE, CR_E_LIMIT_FILES, NULL },
+	{ ENFILE, CR_E_LIMIT_FILES, "close files of other programs, or raise /proc/sys/fs/file-max" },
+	{ ENOSPC, CR_E_DISK_FULL, NULL },
+	{ EDQUOT, CR_E_DISK_FULL, NULL },
+	{ EFBIG, CR_E_DISK_FULL, "allow larger files (ulimit -f), or write to another file system" },
+	{ EROFS, CR_E_READ_ONLY, NULL },
+	{ EACCES, CR_E_ACCESS, NULL },
+	{ EPERM, CR_E_PRIVILEGE, NULL },
+	{ ENOENT, CR_E_NO_FILE, NULL },
+	{ ENOTDIR, CR_E_NO_FILE, NULL },
+	{ EEXIST, CR_E_FILE_EXISTS, NULL },
+	{ ESRCH, CR_E_TASK_GONE, NULL },
+	{ ENOSYS, CR_E_KERNEL, NULL },
+	{ EOPNOTSUPP, CR_E_KERNEL, NULL },
+	{ EIO, CR_E_IO, NULL },
+	{ EUCLEAN, CR_E_IO, NULL },
+	{ ESTALE, CR_E_IO, NULL },
+};
+
 static const struct row *row(enum cr_code code)
 {
 	return &rows[(unsigned)code < CR_E_COUNT ? code : CR_E_SYSTEM];
+}
+
+static void set_code(struct cr_err *e, enum cr_code code, int err)
+{
+	e->code = code;
+	e->err = err;
+	e->remedy[0] = 0;
+	for (size_t i = 0; code == CR_E_SYSTEM && i < sizeof(causes) / sizeof(causes[0]); i++)
+		if (causes[i].err == err) {
+			e->code = causes[i].code;
+			if (causes[i].remedy)
+				cr_err_remedy(e, "%s", causes[i].remedy);
+		}
 }
 
 int cr_err_set(struct cr_err *e, enum cr_code code, int err, const char *object, const char *fmt, ...)
@@ -32,9 +74,7 @@ int cr_err_set(struct cr_err *e, enum cr_code code, int err, const char *object,
 	va_list ap;
 
 	if (e) {
-		e->code = code;
-		e->err = err;
-		e->remedy[0] = 0;
+		set_code(e, code, err);
 		snprintf(e->object, sizeof(e->object), "%s", object);
 		va_start(ap, fmt);
 		vsnprintf(e->reason, sizeof(e->reason), fmt, ap);
@@ -66,6 +106,16 @@ int cr_err_write(struct cr_err *e, int err, const char *object, const char *what
 	if (err == EFBIG)
 		cr_err_remedy(e, "allow larger files (ulimit -f), or name a directory on another file system with -D");
 	return -err;
+}
+
+int cr_err_fork(struct cr_err *e, int err, const char *object)
+{
+	return cr_err_set(e, err == EAGAIN ? CR_E_LIMIT_PROCESSES : CR_E_SYSTEM, err, object, "cannot make a process");
+}
+
+enum cr_code cr_code_of_task(int err)
+{
+	return err == ENOENT || err == -ENOENT || err == ESRCH || err == -ESRCH ? CR_E_TASK_GONE : CR_E_SYSTEM;
 }
 
 int cr_err_stdout(struct cr_err *e)

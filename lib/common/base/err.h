@@ -46,6 +46,8 @@ struct cr_report {
 /*
  * Describe a failure.
  * @e: filled; NULL is allowed
+ * @code: CR_E_SYSTEM for a system call that failed: the code follows from @err where a user can act on it (no room, no
+ *	access, too many open files ...)
  * @err: errno, positive, or 0
  * @object: which object, for example "task 12 (bash), fd 3"
  * Return: -err, or -EINVAL when err is 0, so that callers can return it.
@@ -56,6 +58,10 @@ int cr_err_set(struct cr_err *e, enum cr_code code, int err, const char *object,
 void cr_err_remedy(struct cr_err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* What could not be written, for the reason @err: the code follows from it. @what: "cannot be created" */
 int cr_err_write(struct cr_err *e, int err, const char *object, const char *what);
+/* A process could not be made, for the reason @err. */
+int cr_err_fork(struct cr_err *e, int err, const char *object);
+/* The code of a failure (@err of either sign) to look at a task of the tree: what is not in /proc any more has ended. */
+enum cr_code cr_code_of_task(int err);
 /* Is all of stdout written? Return: 0, or -errno of what could not be, with @e. */
 int cr_err_stdout(struct cr_err *e);
 /* -ENOMEM, described. */

@@ -29,7 +29,7 @@ int cr_privilege_check(const struct cr_opts *o, struct cr_err *e)
 	int err = effective(&caps);
 
 	if (err)
-		return cr_err_set(e, CR_E_SYSTEM, -err, "capabilities", "capget");
+		return cr_err_set(e, CR_E_SYSTEM, -err, "capabilities of the caller", "cannot be read (capget)");
 	if (caps >> CAP_SYS_ADMIN & 1)
 		return 0;
 	if (!(caps >> CAP_CHECKPOINT_RESTORE & 1)) {
@@ -41,7 +41,8 @@ int cr_privilege_check(const struct cr_opts *o, struct cr_err *e)
 	if (o->unprivileged)
 		return 0;
 	cr_err_set(e, CR_E_PRIVILEGE, 0, "the caller", "it has CAP_CHECKPOINT_RESTORE, but not CAP_SYS_ADMIN");
-	cr_err_remedy(e, "run as root, or pass --unprivileged: own trees without seccomp filters and foreign ids can "
-			 "be carried");
+	cr_err_remedy(e,
+		      "run as root, or pass --unprivileged, which carries a user's own trees without seccomp filters "
+		      "and foreign ids");
 	return -EPERM;
 }

@@ -77,9 +77,9 @@ int script_run(const struct cr_opts *o, const char *action, int img, pid_t init,
 		int code = run_one(path, env.v);
 
 		if (code > 0)
-			cr_err_set(e, CR_E_SCRIPT, 0, path, "it ended with code %d at %s", code, action);
+			cr_err_set(e, CR_E_SCRIPT, 0, path, "it ended with exit code %d at the step %s", code, action);
 		if (code < 0) {
-			failed = cr_err_set(e, CR_E_SCRIPT, -code, path, "cannot run it at %s", action);
+			failed = cr_err_set(e, CR_E_SCRIPT, -code, path, "it cannot be run at the step %s", action);
 			cr_err_remedy(e,
 				      "name an executable file by its full path: the current directory is that of -W");
 		} else {

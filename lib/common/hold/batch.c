@@ -80,7 +80,7 @@ static int fetch(struct hold_batch *const *b, size_t n, struct cr_err *e)
 	if (got == (ssize_t)all)
 		return 0;
 	snprintf(object, sizeof(object), "task %d", b[0]->pid);
-	return cr_err_set(e, CR_E_SYSTEM, got < 0 ? errno : EIO, object,
+	return cr_err_set(e, got < 0 ? CR_E_SYSTEM : CR_E_PAGE_READ, got < 0 ? errno : EIO, object,
 			  "cannot read the results of system calls made in it");
 }
 
@@ -109,7 +109,7 @@ int hold_batch_run_many(struct hold_batch *const *b, size_t n, struct cr_err *e)
 		if (!jobs[i].err)
 			continue;
 		snprintf(object, sizeof(object), "thread %d of task %d", b[i]->tid, b[i]->pid);
-		return cr_err_set(e, jobs[i].err == -ESRCH ? CR_E_TASK_GONE : CR_E_HOLDER, -jobs[i].err, object,
+		return cr_err_set(e, jobs[i].err == -ESRCH ? CR_E_TASK_GONE : CR_E_INJECTION, -jobs[i].err, object,
 				  "the holder could not make system calls in it");
 	}
 	for (size_t i = 0, same; i < n && !err; i += same) {

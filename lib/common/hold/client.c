@@ -247,9 +247,12 @@ int hold_connect(int img, enum hold_stage stage, pid_t starter, struct hold *ret
 	if (!err)
 		err = check_length(&hello, receive_answer(&h, &hello, &h.banner, sizeof(h.banner), e), sizeof(h.banner),
 				   e);
-	if (!err && h.banner.version != HOLD_VERSION)
-		err = cr_err_set(e, CR_E_HOLDER, 0, "holder", "it speaks version %u of the protocol, we %u",
+	if (!err && h.banner.version != HOLD_VERSION) {
+		err = cr_err_set(e, CR_E_HOLDER, 0, "holder", "it speaks version %u of the protocol, this program %u",
 				 h.banner.version, HOLD_VERSION);
+		cr_err_remedy(e, "let the tree go with the criu-freeze that holds it (criu-freeze thaw -D DIR), then "
+				 "use programs of one version");
+	}
 	if (!err && starter)
 		err = check_length(&until, receive_answer(&h, &until, &h.banner, sizeof(h.banner), e), sizeof(h.banner),
 				   e);

@@ -158,9 +158,9 @@ static int check_format(json_t *m, struct cr_err *e)
 	if (!json_is_object(m))
 		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "it is no JSON object");
 	if (!json_is_integer(format))
-		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "it has no format");
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "it has no member \"format\"");
 	if (json_integer_value(format) != MANIFEST_FORMAT)
-		return cr_err_set(e, CR_E_IMG_VERSION, 0, MANIFEST_NAME, "its format is %lld, known is %d",
+		return cr_err_set(e, CR_E_IMG_VERSION, 0, MANIFEST_NAME, "its format is %lld, this program knows %d",
 				  (long long)json_integer_value(format), MANIFEST_FORMAT);
 	return 0;
 }

@@ -14,11 +14,6 @@
 
 enum { THREADS_MAX = 4 << 20 }; /* PID_MAX_LIMIT of the kernel */
 
-static int stage_error(int err, const char *name, const char *what, struct cr_err *e)
-{
-	return cr_err_set(e, err == ENOSPC ? CR_E_DIR_FULL : CR_E_DIR_UNWRITABLE, err, name, "%s", what);
-}
-
 int stage_write_image(struct stage_facts *f, int img, enum img_type type, unsigned long id, const void *message,
 		      struct cr_err *e)
 {
@@ -45,9 +40,9 @@ int stage_write_file(int img, const char *name, const void *data, size_t len, st
 	/* criu-freeze makes the directory, and removes it when the tree goes on: it shall not come again. */
 	fd = openat(img, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return stage_error(errno, name, "cannot be created", e);
+		return cr_err_write(e, errno, name, "cannot be created");
 	ret = write_full(fd, data, len);
-	return ret < 0 ? stage_error(-ret, name, "cannot be written", e) : 0;
+	return ret < 0 ? cr_err_write(e, -ret, name, "cannot be written") : 0;
 }
 
 int stage_write_threads(int img, const struct stage_thread *v, size_t n, struct cr_err *e)
@@ -64,9 +59,12 @@ ssize_t stage_read_threads(int img, struct stage_thread **ret, struct cr_err *e)
 	int r;
 
 	if (fd < 0 || fstat(fd, &st)) {
-		cr_err_set(e, CR_E_SYSTEM, errno, STAGE_THREADS, "cannot be opened");
-		cr_err_remedy(e, "run criu-collect first");
-		return e && e->err ? -e->err : -ENOENT;
+		int err = errno;
+
+		cr_err_set(e, CR_E_SYSTEM, err, STAGE_THREADS, "cannot be opened");
+		if (err == ENOENT)
+			cr_err_remedy(e, "run criu-collect first");
+		return -err;
 	}
 	n = (size_t)st.st_size / sizeof(*v);
 	if (!S_ISREG(st.st_mode) || st.st_size % (off_t)sizeof(*v) || n > THREADS_MAX)

@@ -39,8 +39,7 @@ struct cg_run {
 
 static int gone(const char *object, int err, struct cr_err *e)
 {
-	return cr_err_set(e, err == -ENOENT || err == -ESRCH ? CR_E_TASK_GONE : CR_E_SYSTEM, -err, object,
-			  "its cgroups cannot be read");
+	return cr_err_set(e, cr_code_of_task(err), -err, object, "its cgroups cannot be read");
 }
 
 /* The id of a text. @buf: copied when it is new. */

@@ -94,7 +94,7 @@ static int add_member(struct find *f, struct cg_set *s, const CgMemberEntry *m, 
 	if (!s->v[s->n].procs)
 		return cr_err_set(e, CR_E_CGROUP, 0, what, "its hierarchy is not mounted here");
 	if (access(s->v[s->n].procs, W_OK))
-		return cr_err_set(e, CR_E_CGROUP, errno, what, "%.200s", s->v[s->n].procs);
+		return cr_err_set(e, CR_E_CGROUP, errno, what, "its file %.200s cannot be written", s->v[s->n].procs);
 	s->n++;
 	return 0;
 }
@@ -147,7 +147,7 @@ int cgroup_plan_load(struct rst *r, const CgroupEntry *ce, uint32_t own, const u
 	p->own = own;
 	if (read_file_at(AT_FDCWD, "/proc/self/mountinfo", 16 * TEXT_MAX, &mounts) < 0 ||
 	    read_file_at(AT_FDCWD, "/proc/self/cgroup", TEXT_MAX, &self) < 0)
-		return cr_err_set(e, CR_E_SYSTEM, 0, "/proc/self", "mountinfo or cgroup cannot be read");
+		return cr_err_set(e, CR_E_SYSTEM, errno, "/proc/self", "mountinfo or cgroup cannot be read");
 	f.mounts = mounts;
 	f.own = self;
 	for (size_t i = 0; !err && i < n; i++)
@@ -180,9 +180,10 @@ int cgroup_enter(const struct cgroup_plan *p, uint32_t from, uint32_t to, struct
 	for (size_t i = 0; b && !err && i < b->n; i++) {
 		err = write_file_at(AT_FDCWD, b->v[i].procs, "0");
 		if (err)
-			return cr_err_set(e, CR_E_CGROUP, -err, b->v[i].procs, "the task cannot join");
+			return cr_err_set(e, CR_E_CGROUP, -err, b->v[i].procs,
+					  "the task cannot be moved into this cgroup");
 	}
-	return err ? cr_err_set(e, CR_E_CGROUP, -err, "cgroup", "the task cannot return to the restore's own") : 0;
+	return err ? cr_err_set(e, CR_E_CGROUP, -err, "cgroup", "the task cannot return to that of the restore") : 0;
 }
 
 /* All hierarchies that we are in ourselves. */

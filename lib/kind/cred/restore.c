@@ -149,7 +149,8 @@ int cred_check(const struct rst_own *own, const CredsEntry *ce, const char *who,
 	}
 	lack = c.bnd & ~own->creds.bnd;
 	if (lack) {
-		cr_err_set(e, CR_E_PRIVILEGE, 0, who, "its bounding set had %s, which the restore's has not",
+		cr_err_set(e, CR_E_PRIVILEGE, 0, who,
+			   "its capability bounding set had %s, which that of the restore does not have",
 			   cap_text(lack, text));
 		cr_err_remedy(e, "run the restore where nothing is taken from the bounding set (a container, systemd "
 				 "unit or capsh may have done it): it cannot be added again");

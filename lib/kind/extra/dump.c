@@ -184,7 +184,7 @@ static int begin(struct extra_run *r, struct cr_err *e)
 	r->out = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!r->out) {
 		fd_close(fd);
-		return cr_err_set(e, CR_E_DIR_UNWRITABLE, errno, EXTRA_NAME, "cannot be created");
+		return cr_err_write(e, errno, EXTRA_NAME, "cannot be created");
 	}
 	fputs("{\"version\":1,\"tasks\":[", r->out);
 	return 0;
@@ -213,7 +213,7 @@ static int finish(struct extra_run *r, struct cr_err *e)
 	bytes = ftell(r->out);
 	bad = ferror(r->out) || fflush(r->out);
 	if (fclose(r->out) || bad || renameat(r->d->img, TMP_NAME, r->d->img, EXTRA_NAME))
-		return cr_err_set(e, CR_E_DIR_UNWRITABLE, errno, EXTRA_NAME, "cannot be written");
+		return cr_err_write(e, errno, EXTRA_NAME, "cannot be written");
 	stage_wrote(r->d->facts, EXTRA_NAME, bytes > 0 ? (uint64_t)bytes : 0);
 	return 0;
 }

@@ -39,13 +39,7 @@ int dump_failed(const struct fd_look *l, int err, const char *call, struct cr_er
 {
 	char object[DUMP_OBJECT];
 
-	if (err == ENOMEM)
-		return cr_err_nomem(e);
-	if (err == ESRCH)
-		return cr_err_set(e, CR_E_TASK_GONE, err, dump_object(l, object), "%s failed", call);
-	if (err == EPERM || err == EACCES)
-		return cr_err_set(e, CR_E_PRIVILEGE, err, dump_object(l, object), "%s is not allowed", call);
-	return cr_err_set(e, CR_E_SYSTEM, err, dump_object(l, object), "%s failed", call);
+	return cr_err_set(e, cr_code_of_task(err), err, dump_object(l, object), "%s failed", call);
 }
 
 int dump_refuse(const struct fd_look *l, struct cr_err *e, enum cr_code code, const char *fmt, ...)

@@ -75,7 +75,7 @@ int dump_image(struct dump *d, enum img_type type, struct img_writer **ret, stru
 			return 0;
 		}
 	if (f->nr_images == DUMP_IMAGES_MAX)
-		return cr_err_set(e, CR_E_SYSTEM, ENFILE, "criu-collect", "too many images are open at once");
+		return cr_err_set(e, CR_E_SYSTEM, 0, "criu-collect", "its table of open images is full");
 	err = img_create(d->img, type, 0, &f->images[f->nr_images].w, e);
 	if (err < 0)
 		return err;
@@ -123,7 +123,7 @@ static int dump_new(struct dump *d, const struct look_slot *s, uint32_t id, uint
 	while (*ops && !(*ops)->match(l))
 		ops++;
 	if (!*ops)
-		return dump_refuse(l, e, CR_E_FD_KIND, "no kind knows what this is");
+		return dump_refuse(l, e, CR_E_FD_KIND, "what this descriptor is, is not known here");
 	fe.type = (FdTypes)(*ops)->type;
 	fe.id = id;
 	ret = (*ops)->dump(d, l, &fe, e);

@@ -114,8 +114,7 @@ static int copy_bytes(struct img_reader *rd, int fd, uint64_t off, uint64_t len,
 			return ret;
 		ret = pwrite_full(fd, buf, n, off);
 		if (ret < 0)
-			return cr_err_set(e, ret == -ENOSPC ? CR_E_LIMIT : CR_E_SYSTEM, -ret, rd->name,
-					  "the deleted file cannot be written again");
+			return cr_err_set(e, CR_E_SYSTEM, -ret, rd->name, "the deleted file cannot be written again");
 		off += n;
 		len -= n;
 	}
@@ -181,7 +180,7 @@ static int split_name(const RegFileEntry *reg, uint32_t id, struct ghost_name *n
 	n->path = reg->name;
 	/* In the same directory, since it may become a link of that name. Others may write there: nobody can guess it. */
 	if (getrandom(&unique, sizeof(unique), GRND_NONBLOCK) != sizeof(unique))
-		return cr_err_set(e, CR_E_SYSTEM, errno, reg->name, "getrandom");
+		return cr_err_set(e, CR_E_SYSTEM, errno, reg->name, "no random name can be made for it (getrandom)");
 	snprintf(n->temp, sizeof(n->temp), "%s/.cr.%x.%016llx.ghost", n->dir, id, unique);
 	return 0;
 }
@@ -377,8 +376,8 @@ static int check_dir(const struct ghost_name *n, uint64_t size, struct cr_err *e
 		return no_ghost(n, errno, e);
 	if (statvfs(n->dir, &fs) < 0 || size <= (uint64_t)fs.f_bavail * fs.f_frsize)
 		return 0;
-	cr_err_set(e, CR_E_LIMIT, ENOSPC, n->dir, "the deleted file %s takes %llu kB, %llu kB are free there", n->path,
-		   (unsigned long long)size / 1024, (unsigned long long)fs.f_bavail * fs.f_frsize / 1024);
+	cr_err_set(e, CR_E_DISK_FULL, ENOSPC, n->dir, "the deleted file %s takes %llu kB, %llu kB are free there",
+		   n->path, (unsigned long long)size / 1024, (unsigned long long)fs.f_bavail * fs.f_frsize / 1024);
 	cr_err_remedy(e, "free space on that file system");
 	return -ENOSPC;
 }

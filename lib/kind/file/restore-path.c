@@ -128,8 +128,6 @@ static int open_error(const RegFileEntry *reg, int err, struct cr_err *e)
 	case ENODEV:
 		return cr_err_set(e, CR_E_FILE_CHANGED, err, reg->name,
 				  "cannot be opened: there is no such device, or it is a socket");
-	case EMFILE:
-		return cr_err_set(e, CR_E_LIMIT_FILES, err, reg->name, "cannot be opened");
 	default:
 		return cr_err_set(e, CR_E_SYSTEM, err, reg->name, "cannot be opened");
 	}

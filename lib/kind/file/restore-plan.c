@@ -466,7 +466,7 @@ static int make_slots(struct files_plan *p, struct cr_err *e)
 		return 0;
 	map = mmap(NULL, p->nr_slots * sizeof(*p->slots), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (map == MAP_FAILED)
-		return cr_err_set(e, CR_E_SYSTEM, errno, "plan of the files", "no shared memory");
+		return cr_err_set(e, CR_E_SYSTEM, errno, "plan of the files", "shared memory for it cannot be made");
 	p->slots = map;
 	return 0;
 }

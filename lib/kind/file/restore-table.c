@@ -182,7 +182,8 @@ static int owner_pidfd(struct rst *r, pid_t pid, struct cr_err *e)
 	p->cached_pid = -1;
 	fd = syscall(SYS_pidfd_open, pid, 0);
 	if (fd < 0)
-		return cr_err_set(e, CR_E_RESTORE_TASK, errno, "shared descriptors", "task %d is gone", pid);
+		return cr_err_set(e, CR_E_SYSTEM, errno, "shared descriptors",
+				  "task %d, which opened them, cannot be reached", pid);
 	ret = files_lift(r, &fd, e);
 	if (ret < 0) {
 		close(fd);

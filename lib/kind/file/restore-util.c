@@ -41,8 +41,7 @@ int files_failed(const struct rst *r, const struct FileEntry *fe, int err, const
 {
 	char what[FILES_WHAT];
 
-	return cr_err_set(e, err == EMFILE ? CR_E_LIMIT_FILES : CR_E_SYSTEM, err, files_what(r, fe, what), "%s failed",
-			  call);
+	return cr_err_set(e, CR_E_SYSTEM, err, files_what(r, fe, what), "%s failed", call);
 }
 
 int files_refuse(const struct rst *r, const struct FileEntry *fe, enum cr_code code, struct cr_err *e, const char *fmt,
@@ -281,7 +280,7 @@ int files_sockopt(int fd, int level, int name, int value)
 
 static int sk_error(const char *object, int err, const char *option, struct cr_err *e)
 {
-	return cr_err_set(e, err == EPERM ? CR_E_PRIVILEGE : CR_E_SYSTEM, err, object, "socket option %s", option);
+	return cr_err_set(e, CR_E_SYSTEM, err, object, "socket option %s", option);
 }
 
 /*

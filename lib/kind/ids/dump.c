@@ -86,12 +86,11 @@ static int compare(void *ctx, size_t i, size_t j)
 static int kcmp_failed(int err, const char *object, struct cr_err *e)
 {
 	if (err == -ENOSYS) {
-		cr_err_set(e, CR_E_SYSTEM, -err, object, "this kernel has no kcmp");
+		cr_err_set(e, CR_E_KERNEL, -err, object, "this kernel has no kcmp");
 		cr_err_remedy(e, "use a kernel with CONFIG_KCMP");
 		return err;
 	}
-	return cr_err_set(e, err == -ESRCH ? CR_E_TASK_GONE : CR_E_SYSTEM, -err, object,
-			  "its tables cannot be compared");
+	return cr_err_set(e, CR_E_SYSTEM, -err, object, "its tables cannot be compared");
 }
 
 static const struct dump_task *parent_of(struct dump_task *const *live, size_t n, const struct dump_task *t)

@@ -38,7 +38,8 @@ static int check(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
 	bool udp = s->type == SOCK_DGRAM && (s->proto == IPPROTO_UDP || s->proto == IPPROTO_UDPLITE || s->proto == 0);
 
 	if (s->family != AF_INET && s->family != AF_INET6)
-		return files_refuse(r, fe, CR_E_IMG_CORRUPT, e, "family %u is no internet", s->family);
+		return files_refuse(r, fe, CR_E_IMG_CORRUPT, e, "address family %u is neither IPv4 nor IPv6",
+				    s->family);
 	if (!tcp && !udp)
 		return files_refuse(r, fe, CR_E_FD_KIND, e, "a socket of type %u and protocol %u is not supported yet",
 				    s->type, s->proto);
@@ -49,7 +50,7 @@ static int check(struct rst *r, const struct FileEntry *fe, struct cr_err *e)
 		return files_refuse(r, fe, CR_E_SOCKET_CONNECTED, e, "a TCP connection (state %u) is not supported yet",
 				    s->state);
 	if (udp && s->state != ST_CLOSE && s->state != ST_ESTABLISHED)
-		return files_refuse(r, fe, CR_E_IMG_CORRUPT, e, "UDP in state %u", s->state);
+		return files_refuse(r, fe, CR_E_IMG_CORRUPT, e, "a UDP socket in state %u", s->state);
 	return 0;
 }
 
@@ -124,8 +125,8 @@ static int bind_it(const InetSkEntry *s, int fd, struct cr_err *e)
 		cr_err_set(e, CR_E_ADDRESS_MISSING, errno, what, "this machine does not have the address");
 		cr_err_remedy(e, "configure the address on an interface first");
 		return -EADDRNOTAVAIL;
-	default:
-		return cr_err_set(e, CR_E_SYSTEM, errno, what, "bind failed");
+	default: /* EACCES: a port below net.ipv4.ip_unprivileged_port_start */
+		return cr_err_set(e, errno == EACCES ? CR_E_PRIVILEGE : CR_E_SYSTEM, errno, what, "bind failed");
 	}
 }
 

@@ -191,7 +191,7 @@ static int fill(struct rst *r, const MemfdInodeEntry *me, uint8_t *map, uint64_t
 
 static int inode_error(const MemfdInodeEntry *me, int err, const char *what, struct cr_err *e)
 {
-	return cr_err_set(e, err == ENOMEM || err == ENOSPC ? CR_E_LIMIT : CR_E_SYSTEM, err, me->name,
+	return cr_err_set(e, err == ENOMEM || err == ENOSPC ? CR_E_MEMORY_SHORT : CR_E_SYSTEM, err, me->name,
 			  "memory file of %llu bytes: %s", (unsigned long long)me->size, what);
 }
 

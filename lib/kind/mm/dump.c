@@ -126,7 +126,8 @@ static int flush_scan(struct mm_run *r, struct cr_err *e)
 		if (n == -EOPNOTSUPP)
 			r->no_guards = true;
 		else if (n < 0)
-			return cr_err_set(e, CR_E_SYSTEM, (int)-n, r->task->label, "its guard regions cannot be found");
+			return cr_err_set(e, cr_code_of_task((int)n), (int)-n, r->task->label,
+					  "its guard regions cannot be found");
 		for (ssize_t i = 0; i < n; i++)
 			if (add_guard(r, &found[i]) < 0)
 				return cr_err_nomem(e);
@@ -221,7 +222,7 @@ static int read_vmas(struct mm_run *r, struct cr_err *e)
 	int ret;
 
 	if (fd < 0)
-		return cr_err_set(e, CR_E_SYSTEM, errno, r->task->label, "smaps cannot be opened");
+		return cr_err_set(e, cr_code_of_task(errno), errno, r->task->label, "its smaps cannot be opened");
 	ours = r->d->dry ? 0 : hold_ours(r->d->hold, r->task->pid, r->ours, OURS_MAX, e);
 	if (ours < 0)
 		return (int)ours;
@@ -229,7 +230,7 @@ static int read_vmas(struct mm_run *r, struct cr_err *e)
 	proc_maps_init(r->maps, fd);
 	while ((ret = proc_maps_next(r->maps, &v)) == 1) {
 		if (!v.has_flags) {
-			cr_err_set(e, CR_E_SYSTEM, 0, r->task->label, "smaps has no VmFlags");
+			cr_err_set(e, CR_E_KERNEL, 0, r->task->label, "its smaps has no VmFlags");
 			cr_err_remedy(e, "use a kernel with CONFIG_PROC_PAGE_MONITOR");
 			return -EINVAL;
 		}
@@ -238,7 +239,7 @@ static int read_vmas(struct mm_run *r, struct cr_err *e)
 			return ret;
 	}
 	if (ret < 0)
-		return cr_err_set(e, CR_E_SYSTEM, -ret, r->task->label, "smaps cannot be read");
+		return cr_err_set(e, cr_code_of_task(ret), -ret, r->task->label, "its smaps cannot be read");
 	ret = flush_scan(r, e);
 	for (size_t i = 0; !ret && i < r->nr_guards; i++) {
 		VmaEntry *g = new_vma(r);
@@ -259,7 +260,7 @@ static int read_addresses(struct mm_run *r, MmEntry *mm, struct cr_err *e)
 	int ret = proc_stat_read(r->task->proc, "stat", &s);
 
 	if (ret < 0)
-		return cr_err_set(e, CR_E_SYSTEM, -ret, r->task->label, "stat cannot be read");
+		return cr_err_set(e, cr_code_of_task(ret), -ret, r->task->label, "its stat cannot be read");
 	mm->mm_start_code = s.start_code;
 	mm->mm_end_code = s.end_code;
 	mm->mm_start_data = s.start_data;
@@ -287,7 +288,7 @@ static int read_auxv(struct mm_run *r, MmEntry *mm, struct cr_err *e)
 		return cr_err_nomem(e);
 	n = read_buf_at(r->task->proc, "auxv", (char *)v, AUXV_MAX);
 	if (n < 0)
-		return cr_err_set(e, CR_E_SYSTEM, (int)-n, r->task->label, "auxv cannot be read");
+		return cr_err_set(e, cr_code_of_task((int)n), (int)-n, r->task->label, "its auxv cannot be read");
 	n /= (ssize_t)sizeof(*v);
 	while (n >= 2 && !v[n - 2])
 		n -= 2;
@@ -322,7 +323,7 @@ static int ask_tasks(struct mm_run *r, struct cr_err *e)
 			char object[32];
 
 			snprintf(object, sizeof(object), "task %d", jobs[i].tid);
-			ret = cr_err_set(e, CR_E_HOLDER, -jobs[i].err, object, "it cannot be asked for its brk");
+			ret = cr_err_set(e, CR_E_INJECTION, -jobs[i].err, object, "it cannot be asked for its brk");
 		}
 	return ret;
 }

@@ -131,7 +131,7 @@ static int drop_until(struct filler *f, long i, uint64_t addr, struct cr_err *e)
 	uint64_t from = f->done > v->start ? f->done : v->start;
 
 	if (addr > from && madvise((void *)(f->s->at[i] + (from - v->start)), addr - from, MADV_DONTNEED))
-		return cr_err_set(e, CR_E_SYSTEM, errno, "address space", "madvise(MADV_DONTNEED) of %llx",
+		return cr_err_set(e, CR_E_SYSTEM, errno, "address space", "pages at %llx cannot be dropped (madvise)",
 				  (unsigned long long)from);
 	f->done = addr;
 	return 0;
@@ -197,8 +197,8 @@ static int protect(struct filler *f, long i, int prot, struct cr_err *e)
 	const VmaEntry *v = f->s->mm->vmas[i];
 
 	if (mprotect((void *)f->s->at[i], v->end - v->start, prot))
-		return cr_err_set(e, CR_E_SYSTEM, errno, "address space", "mprotect of %llx",
-				  (unsigned long long)v->start);
+		return cr_err_set(e, CR_E_SYSTEM, errno, "address space",
+				  "the protection at %llx cannot be changed (mprotect)", (unsigned long long)v->start);
 	return 0;
 }
 
@@ -313,9 +313,9 @@ static int check_all_used(int fd, const char *name, off_t used, const struct img
 	struct stat st;
 
 	if (fstat(fd, &st))
-		return cr_err_set(e, CR_E_SYSTEM, errno, name, "fstat");
+		return cr_err_set(e, CR_E_SYSTEM, errno, name, "its size cannot be read");
 	if (st.st_size != used)
-		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, name, "it has %lld bytes, %s names %lld",
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, name, "it has %lld bytes, but %s names %lld bytes of pages",
 				  (long long)st.st_size, pagemap->name, (long long)used);
 	return 0;
 }

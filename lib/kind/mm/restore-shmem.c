@@ -128,7 +128,7 @@ static int make(struct rst *r, struct mm_seg *seg, uint64_t *ret_pages, struct c
 		return cr_err_set(e, CR_E_SYSTEM, errno, what, "cannot map %llu bytes", (unsigned long long)seg->size);
 	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)at, (unsigned long)at + seg->size);
 	seg->fd = open(path, O_RDWR | O_CLOEXEC);
-	err = seg->fd < 0 ? cr_err_set(e, CR_E_PRIVILEGE, errno, what, "cannot open %s", path) : 0;
+	err = seg->fd < 0 ? cr_err_set(e, CR_E_SYSTEM, errno, what, "cannot open %s", path) : 0;
 	if (!err)
 		err = mm_fill_segment(r, seg, at, ret_pages, e);
 	munmap(at, seg->size);

@@ -71,7 +71,8 @@ static int check_vma(const VmaEntry *v, uint64_t last_end, bool allow_uprobes, c
 	if (v->flags & MAP_HUGETLB)
 		return cr_err_set(e, CR_E_VMA_KIND, 0, what, "hugetlb pages are not supported yet");
 	if (v->status & MM_UPROBES && !allow_uprobes) {
-		cr_err_set(e, CR_E_VMA_KIND, 0, what, "it belongs to a uprobe");
+		cr_err_set(e, CR_E_OPTION_PAIR, 0, what,
+			   "it belongs to a uprobe: the dump was made with --allow-uprobes");
 		cr_err_remedy(e, "pass --allow-uprobes");
 		return -EINVAL;
 	}
@@ -297,7 +298,8 @@ static int map_one(struct rst *r, struct mm_state *s, size_t i, const struct mm_
 		return 0;
 	}
 	snprintf(what, sizeof(what), "mapping %llx-%llx", (unsigned long long)v->start, (unsigned long long)v->end);
-	return cr_err_set(e, CR_E_MEM_LAYOUT, errno, what, "mmap (protection %#x, flags %#x)", v->prot, v->flags);
+	return cr_err_set(e, errno == EINVAL || errno == EEXIST || errno == EOPNOTSUPP ? CR_E_MEM_LAYOUT : CR_E_SYSTEM,
+			  errno, what, "it cannot be made (mmap with protection %#x, flags %#x)", v->prot, v->flags);
 }
 
 /* A range of the parent's that the child's mapping @j keeps. */
@@ -338,7 +340,8 @@ static int drop(uint64_t wait[2], uint64_t start, uint64_t end, struct cr_err *e
 	if (start == end && end)
 		return 0;
 	if (wait[1] > wait[0] && munmap((void *)wait[0], wait[1] - wait[0]))
-		return cr_err_set(e, CR_E_SYSTEM, errno, "address space", "munmap of the parent's mappings");
+		return cr_err_set(e, CR_E_SYSTEM, errno, "address space",
+				  "mappings of the parent cannot be removed (munmap)");
 	wait[0] = start;
 	wait[1] = end;
 	return 0;

@@ -132,8 +132,7 @@ static void other_time(struct ns_run *r, struct dump_task *t, uint64_t ino)
 
 static int gone(const struct dump_task *t, int err, struct cr_err *e)
 {
-	return cr_err_set(e, err == -ENOENT || err == -ESRCH ? CR_E_TASK_GONE : CR_E_SYSTEM, -err, t->label,
-			  "its namespaces cannot be read");
+	return cr_err_set(e, cr_code_of_task(err), -err, t->label, "its namespaces cannot be read");
 }
 
 static int look_at(struct ns_run *r, struct dump_task *t, struct cr_err *e)

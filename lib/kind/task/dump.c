@@ -53,8 +53,8 @@ static int read_number(const struct para_thread *t, const char *file, int base, 
 	ssize_t n = read_buf_at(t->p->proc, file, text, sizeof(text));
 
 	if (n < 0)
-		return cr_err_set(e, CR_E_SYSTEM, (int)-n, para_name(t, name), "cannot read /proc/%d/%s", t->p->pid,
-				  file);
+		return cr_err_set(e, cr_code_of_task((int)n), (int)-n, para_name(t, name), "cannot read /proc/%d/%s",
+				  t->p->pid, file);
 	*ret = strtoll(text, &end, base);
 	if (end == text || (*end != '\n' && *end != '\0'))
 		return cr_err_set(e, CR_E_SYSTEM, EINVAL, para_name(t, name), "/proc/%d/%s holds no number", t->p->pid,
@@ -78,7 +78,7 @@ static int limits(struct para_thread *t, TaskCoreEntry *tc, struct cr_err *e)
 	if (err == -EPERM)
 		err = proc_limits_read(t->p->proc, r);
 	if (err)
-		return cr_err_set(e, CR_E_SYSTEM, -err, para_name(t, name), "cannot read its limits");
+		return cr_err_set(e, cr_code_of_task(err), -err, para_name(t, name), "cannot read its limits");
 	task_rlimits_entry__init(list);
 	for (unsigned i = 0; i < PROC_LIMITS; i++) {
 		rlimit_entry__init(&v[i]);

@@ -47,7 +47,7 @@ static int own_caps(struct rst_own *own, struct cr_err *e)
 	int have;
 
 	if (syscall(SYS_capget, &h, d))
-		return cr_err_set(e, CR_E_SYSTEM, errno, "own credentials", "capget");
+		return cr_err_set(e, CR_E_SYSTEM, errno, "own credentials", "they cannot be read (capget)");
 	own->creds.inh = (uint64_t)d[1].inheritable << 32 | d[0].inheritable;
 	own->creds.prm = (uint64_t)d[1].permitted << 32 | d[0].permitted;
 	own->creds.eff = (uint64_t)d[1].effective << 32 | d[0].effective;
@@ -63,7 +63,9 @@ static int own_caps(struct rst_own *own, struct cr_err *e)
 	have = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
 	own->creds.secbits = (uint32_t)have;
 	own->creds.no_new_privs = (uint32_t)prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
-	return have < 0 ? cr_err_set(e, CR_E_SYSTEM, errno, "own credentials", "security bits") : 0;
+	return have < 0
+		       ? cr_err_set(e, CR_E_SYSTEM, errno, "own credentials", "they cannot be read (PR_GET_SECUREBITS)")
+		       : 0;
 }
 
 static int own_ids(struct rst_own *own, struct arena *a, struct cr_err *e)
@@ -73,12 +75,12 @@ static int own_ids(struct rst_own *own, struct arena *a, struct cr_err *e)
 	int n;
 
 	if (getresuid(&c->uid, &c->euid, &c->suid) || getresgid(&c->gid, &c->egid, &c->sgid))
-		return cr_err_set(e, CR_E_SYSTEM, errno, "own credentials", "getresuid");
+		return cr_err_set(e, CR_E_SYSTEM, errno, "own credentials", "they cannot be read (getresuid)");
 	c->fsuid = c->euid;
 	c->fsgid = c->egid;
 	n = getgroups(0, NULL);
 	if (n < 0)
-		return cr_err_set(e, CR_E_SYSTEM, errno, "own credentials", "getgroups");
+		return cr_err_set(e, CR_E_SYSTEM, errno, "own credentials", "they cannot be read (getgroups)");
 	if (!n)
 		return 0;
 	groups = arena_calloc(a, (size_t)n, sizeof(*groups));
@@ -86,7 +88,7 @@ static int own_ids(struct rst_own *own, struct arena *a, struct cr_err *e)
 		return cr_err_nomem(e);
 	n = getgroups(n, groups);
 	if (n < 0)
-		return cr_err_set(e, CR_E_SYSTEM, errno, "own credentials", "getgroups");
+		return cr_err_set(e, CR_E_SYSTEM, errno, "own credentials", "they cannot be read (getgroups)");
 	c->groups = groups;
 	c->nr_groups = (uint32_t)n;
 	return 0;
@@ -116,7 +118,7 @@ int rst_own_load(struct rst_own *own, struct arena *a, struct cr_err *e)
 		return err;
 	for (unsigned i = 0; i < RST_RLIMITS; i++)
 		if (prlimit64(0, (enum __rlimit_resource)i, NULL, &own->rlim[i]))
-			return cr_err_set(e, CR_E_SYSTEM, errno, "own limits", "%s", limit_names[i]);
+			return cr_err_set(e, CR_E_SYSTEM, errno, "own limits", "%s cannot be read", limit_names[i]);
 	own_signals(own);
 	own->personality = (uint32_t)personality(0xffffffff);
 	errno = 0;
@@ -175,7 +177,8 @@ int task_restore_proc(const struct rst_own *own, const TaskCoreEntry *tc, struct
 		snprintf(buf, sizeof(buf), "%d", tc->oom_score_adj);
 		err = write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", buf);
 		if (err)
-			return cr_err_set(e, CR_E_LIMIT, -err, "/proc/self/oom_score_adj", "cannot write %s", buf);
+			return cr_err_set(e, CR_E_SYSTEM, -err, "/proc/self/oom_score_adj",
+					  "%s cannot be written to it", buf);
 	}
 	/* Set once by login and often immutable afterwards (audit.feature loginuid_immutable): a difference is not
 	 * fatal. */

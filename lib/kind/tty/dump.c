@@ -192,7 +192,7 @@ static int dump(struct dump *d, const struct fd_look *l, FileEntry *fe, struct c
 	if (!slave && !ctty)
 		return dump_refuse(l, e, CR_E_TTY_KIND, "terminals other than pseudo terminals are not supported yet");
 	if (!d->opts->shell_job)
-		return dump_refuse(l, e, CR_E_TTY, "it is a terminal of the outside");
+		return dump_refuse(l, e, CR_E_TTY, "it is a terminal that comes from outside of the tree");
 	tty_file_entry__init(entry);
 	entry->id = fe->id;
 	entry->flags = l->flags;

@@ -141,7 +141,7 @@ static int name_dir(const struct fd_look *l, const struct diag_unix *s, char *pa
 		return 0;
 	if (path_len < len + 1 || strncmp(path + path_len - len, s->name, len) != 0 || path[path_len - len - 1] != '/')
 		return dump_refuse(l, e, CR_E_SOCKET_STATE,
-				   "its name %.*s is relative to a directory that cannot be told", (int)len, s->name);
+				   "its name %.*s is relative to a directory that is not known", (int)len, s->name);
 	path[path_len - len - (path_len > len + 1)] = 0;
 	entry->name_dir = arena_strdup(l->scratch, path);
 	return entry->name_dir ? 0 : cr_err_nomem(e);

@@ -236,7 +236,7 @@ static int in_name_dir(const UnixSkEntry *s, int fd, bool ours, name_fn fn, stru
 	cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (cwd < 0 || chdir(s->name_dir) < 0)
 		return cr_err_set(e, errno == ENOENT ? CR_E_FILE_MISSING : CR_E_SYSTEM, errno, s->name_dir,
-				  "a unix socket is bound there");
+				  "a unix socket has its name in this directory, which cannot be entered");
 	ret = fn(s, fd, ours, e);
 	if (fchdir(cwd) < 0 && !ret)
 		ret = cr_err_set(e, CR_E_SYSTEM, errno, "working directory", "cannot be returned to");
