@@ -350,3 +350,10 @@ rows()
 	done
 	wait_for 5 test ! -e "$IMG/.holder"
 }
+
+@test "the stamps of one log have one clock: that of the process whose the lease is, or of the wrapper" {
+	run bash -c 'sleep 1.1; "$0" -t 4194303 -D "$1" -v4 --lease $$; true' "$BIN/criu-freeze" "$IMG"
+	[ "$(sed -n 's/^(0*\([0-9]*\)\.[0-9]*) .*Version:.*/\1/p' <<<"$output")" -ge 1 ] || fail "$output"
+	run bash -c 'sleep 1.1; CRIU_LOG_OPEN=1 "$0" thaw -D "$1" -v4; true' "$BIN/criu-freeze" "$IMG"
+	[ "$(sed -n 's/^(0*\([0-9]*\)\.[0-9]*) Error.*/\1/p' <<<"$output" | head -n 1)" -ge 1 ] || fail "$output"
+}

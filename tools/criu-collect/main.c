@@ -49,7 +49,7 @@ static int run_hooks(struct dump *d, struct watchdog *dog, struct cr_err *e)
 	for (size_t i = 0; collect_order[i]; i++) {
 		int ret;
 
-		log_debug("%s", collect_order[i]->name);
+		log_debug("step %s", collect_order[i]->name);
 		watchdog_step(dog, collect_order[i]->name);
 		ret = collect_order[i]->run(d, e);
 		if (ret < 0)

@@ -51,6 +51,9 @@ static void put_stats(struct pages_run *r)
 	uint64_t ns_read, ns_write;
 
 	copy_times(r->copier, &ns_read, &ns_write);
+	log_info("memory: %llu of %llu pages written, %llu of %llu shared ones", (unsigned long long)s->written,
+		 (unsigned long long)s->scanned, (unsigned long long)s->shared_written,
+		 (unsigned long long)s->shared_scanned);
 	r->facts->extra =
 		json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "pages_scanned", (json_int_t)s->scanned, "pages_written",
 			  (json_int_t)s->written, "pages_lazy", (json_int_t)0, "shpages_scanned",

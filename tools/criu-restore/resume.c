@@ -113,7 +113,14 @@ static int look(struct restore *x, struct cr_err *e)
 
 void resume_stage(struct restore *x, uint32_t stage, uint32_t n)
 {
-	log_debug("stage %u: %u to come", stage, n);
+	static const char *const reached[] = {
+		[STAGE_CREATED] = "all tasks are made",
+		[STAGE_JOINED] = "all tasks are in their process groups",
+		[STAGE_FILES] = "all descriptors are in place",
+		[STAGE_THREADS] = "all threads are made and traced",
+	};
+
+	log_debug("%s; the next step is done by %u tasks", reached[stage], n);
 	__atomic_store_n(&x->rst.sync->count, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&x->rst.sync->target, n, __ATOMIC_RELEASE);
 	rst_wake(&x->rst.sync->stage, stage);

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/log.h"
-#include "base/err.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+
+#define NSEC 1000000000ll
 
 int cr_log_level = CR_LOG_WARN;
 const char *cr_prog = "criu";
@@ -28,6 +33,36 @@ void cr_log_init(const char *prog, int level)
 	cr_log_level = level;
 	/* Not the monotonic clock: restored tasks have their own, in a time namespace. */
 	clock_gettime(CLOCK_REALTIME, &start);
+}
+
+/* Field 22 of /proc/PID/stat, in clock ticks since the machine was started. */
+static int start_ticks(int pid, unsigned long long *ret)
+{
+	char path[32], buf[1024];
+	ssize_t n;
+	char *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	n = read_buf_at(AT_FDCWD, path, buf, sizeof(buf));
+	p = n > 0 ? strrchr(buf, ')') : NULL; /* the name before it may hold anything */
+	for (int i = 2; p && i < 22; i++)
+		p = strchr(p + 1, ' ');
+	return p && sscanf(p, "%llu", ret) == 1 ? 0 : -EINVAL;
+}
+
+void cr_log_since(int pid)
+{
+	long hz = sysconf(_SC_CLK_TCK);
+	unsigned long long ticks;
+	struct timespec boot;
+	long long ns;
+
+	if (cr_log_level < CR_LOG_INFO || hz <= 0 || start_ticks(pid, &ticks))
+		return;
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	ns = boot.tv_sec * NSEC + boot.tv_nsec - (long long)ticks * (NSEC / hz); /* since then */
+	ns = start.tv_sec * NSEC + start.tv_nsec - (ns > 0 ? ns : 0);
+	start = (struct timespec){ ns / NSEC, ns % NSEC };
 }
 
 void cr_log_show_pid(void)

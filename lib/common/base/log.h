@@ -16,6 +16,8 @@ extern const char *cr_prog;
 
 /* @level: verbosity, 2 unless -v was given. @prog: name of the tool; not copied. */
 void cr_log_init(const char *prog, int level);
+/* Stamps count from the start of process @pid: several programs that write one log have one clock. */
+void cr_log_since(int pid);
 /*
  * The descriptor that lines go to, 2 at first. A restored task moves it: its descriptor 2 is its own. Negative: nowhere.
  */

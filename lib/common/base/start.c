@@ -142,6 +142,18 @@ static void leave_to_freeze(const struct cr_opts *o)
 		poll(NULL, 0, FREEZE_FAILS_MS);
 }
 
+/*
+ * The programs of a dump write one log, so its stamps count from the start of the wrapper: whose the lease is, which
+ * `criu-freeze end` has replaced, or which waits.
+ */
+static void one_clock(const struct cr_opts *o)
+{
+	if (o->lease > 0)
+		cr_log_since(o->lease);
+	else if (getenv("CRIU_LOG_OPEN"))
+		cr_log_since(o->as_criu ? getpid() : getppid());
+}
+
 /* What was asked for is printed. */
 static void leave(const struct cr_opts *o)
 {
@@ -176,6 +188,7 @@ int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_i
 		leave(ret);
 	}
 	cr_log_init(prog, ret->verbosity);
+	one_clock(ret);
 	fill_standard();
 	if (who & W_DUMP)
 		survive_limits();
