@@ -63,7 +63,7 @@ static void test_pagemap(bool by_reading)
 	char *shared = mmap(p + 64 * page, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	_cleanup_close_ int proc = open_proc_pid(getpid());
 	struct proc_pagemap m;
-	struct proc_range r;
+	struct proc_range r = { 0 };
 	uint64_t seen = 0, want = zero_page_shared() ? 0 : 1ull << 10;
 	int n;
 
@@ -78,8 +78,8 @@ static void test_pagemap(bool by_reading)
 	ok(!proc_pagemap_open(&m, proc), "open");
 	m.by_reading = by_reading;
 	proc_pagemap_seek(&m, (uintptr_t)p, (uintptr_t)p + 65 * page);
-	while ((n = proc_pagemap_next(&m, &r)) > 0)
-		for (uint64_t at = r.start; at < r.end; at += page)
+	while ((n = proc_pagemap_next(&m, &r)) > 0 || n == -EAGAIN)
+		for (uint64_t at = n > 0 ? r.start : r.end; at < r.end; at += page)
 			seen |= 1ull << ((at - (uintptr_t)p) / page % 64) | (at >= (uintptr_t)shared ? 1ull << 62 : 0);
 	/* Read without CAP_SYS_ADMIN, the zero page cannot be told. */
 	ok(n == 0 && (seen == want || (by_reading && seen == (want | 1ull << 10))), "pages %llx, expected %llx%s",

@@ -162,17 +162,15 @@ static int put(struct task *t, const struct area *a, uint64_t start, uint64_t en
 	return t->probed && a->code ? put_code(t, a, start, end, e) : put_pages(t, a, start, end, e);
 }
 
-/* Areas [first, last) are all to be scanned; what lies between them is not mapped. */
-static int scan(struct task *t, size_t first, size_t last, struct cr_err *e)
+/* The ranges from where the map stands; the first lies in area *@i, or behind. Return: 0, -errno; 1: to be read by areas. */
+static int put_ranges(struct task *t, size_t *i, size_t last, struct cr_err *e)
 {
 	struct proc_range r;
-	size_t i = first;
 	int n;
 
-	proc_pagemap_seek(&t->map, t->areas[first].start, t->areas[last - 1].end);
 	while ((n = proc_pagemap_next(&t->map, &r)) > 0) {
-		for (; i < last && t->areas[i].start < r.end; i++) {
-			const struct area *a = &t->areas[i];
+		for (; *i < last && t->areas[*i].start < r.end; ++*i) {
+			const struct area *a = &t->areas[*i];
 			uint64_t start = r.start > a->start ? r.start : a->start, end = r.end < a->end ? r.end : a->end;
 			int err = start < end ? put(t, a, start, end, e) : 0;
 
@@ -182,7 +180,34 @@ static int scan(struct task *t, size_t first, size_t last, struct cr_err *e)
 				break;
 		}
 	}
+	if (n == -EAGAIN)
+		return 1;
 	return n < 0 ? cr_err_set(e, CR_E_SYSTEM, -n, t->name, "cannot find out which pages it has") : 0;
+}
+
+/* Areas [first, last) are all to be scanned; what lies between them is not mapped. */
+static int scan(struct task *t, size_t first, size_t last, struct cr_err *e)
+{
+	size_t i = first;
+	uint64_t from;
+	int ret;
+
+	proc_pagemap_seek(&t->map, t->areas[first].start, t->areas[last - 1].end);
+	ret = put_ranges(t, &i, last, e);
+	if (ret <= 0)
+		return ret;
+	/* It has to be read, a word for each page: what is not mapped, terabytes of it, is left out. */
+	from = t->map.pos;
+	ret = 0;
+	for (size_t k = first; k < last && !ret; k++) {
+		const struct area *a = &t->areas[k];
+
+		if (a->end <= from)
+			continue;
+		proc_pagemap_seek(&t->map, a->start > from ? a->start : from, a->end);
+		ret = put_ranges(t, &i, last, e);
+	}
+	return ret;
 }
 
 static int areas(struct task *t, struct cr_err *e)

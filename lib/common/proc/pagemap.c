@@ -163,6 +163,7 @@ static int refill(struct proc_pagemap *p)
 			return n;
 		p->by_reading = true;
 		p->zero_pfn = zero_frame();
+		return -EAGAIN;
 	}
 	return by_words(p);
 }
