@@ -240,7 +240,7 @@ void dir_remove_stage(int img)
 	/* A stage that has not heard yet that the dump has failed may still make a file in it. */
 	for (int i = 0; i < STAGE_TRIES; i++) {
 		empty_stage(img);
-		if (!unlinkat(img, STAGE_DIR, AT_REMOVEDIR) || errno != ENOTEMPTY)
+		if (!unlinkat(img, STAGE_DIR, AT_REMOVEDIR) || errno == ENOENT)
 			return;
 	}
 }

@@ -36,6 +36,13 @@ static void write_failure(int img, const char *stage, const struct cr_err *e)
 	cr_report_free(&r);
 }
 
+static bool sealed(int img)
+{
+	struct cr_err ignored;
+
+	return manifest_check_sealed(img, &ignored) == 1;
+}
+
 static int tell_sealed(struct hold *h, struct cr_err *e)
 {
 	struct hold_req req = { .verb = HOLD_SEALED };
@@ -57,8 +64,10 @@ static int seal_held(const struct cr_opts *o, int img, json_t *m, struct hold *h
 		return err;
 	}
 	err = tell_sealed(h, e);
-	if (err) /* the tree may have run since: this is no checkpoint of it */
+	if (err) { /* the tree may have run since: this is no checkpoint of it */
 		unlinkat(img, "inventory.img", 0);
+		write_failure(img, "seal", e);
+	}
 	return err;
 }
 
@@ -120,7 +129,7 @@ static json_int_t freezing_us(json_t *m)
 	return 0;
 }
 
-static int let_go(struct hold *h, enum how how, struct hold_end *end, struct cr_err *e)
+static int ask_to_end(struct hold *h, enum how how, struct hold_end *end, struct cr_err *e)
 {
 	struct hold_req req = { .verb = how == END_KILL ? HOLD_KILL : HOLD_THAW, .arg = { how == END_STOP } };
 	ssize_t n = hold_request(h, &req, NULL, 0, -1, end, sizeof(*end), e);
@@ -133,6 +142,21 @@ static int let_go(struct hold *h, enum how how, struct hold_end *end, struct cr_
 		log_info("%d tasks are dead, but process %d has to reap them before their pids are free", end->unreaped,
 			 end->reaper);
 	return 0;
+}
+
+/* A connection that broke is no proof that the holder is gone: as long as it answers it is asked again. */
+static int let_go(int img, struct hold *h, enum how how, struct hold_end *end, struct cr_err *e)
+{
+	int err = ask_to_end(h, how, end, e);
+	struct cr_err ignored;
+	struct hold again;
+
+	if (err && e->code == CR_E_HOLDER_VOID && !hold_connect(img, HOLD_ST_NONE, 0, &again, &ignored)) {
+		hold_close(h);
+		*h = again;
+		err = ask_to_end(h, how, end, e);
+	}
+	return err;
 }
 
 /* The connection ends when the holder has removed its socket. */
@@ -153,7 +177,7 @@ static int finish(const struct cr_opts *o, int img, json_t *m, struct hold *h, e
 	struct cr_err late = { 0 };
 	_cleanup_close_ int root = (int)syscall(SYS_pidfd_open, h->banner.root, 0);
 	struct hold_end end = { 0 };
-	int err = let_go(h, how, &end, e);
+	int err = let_go(img, h, how, &end, e);
 
 	if (err && (how != END_KILL || !heal_kill(img, root)))
 		return err;
@@ -182,6 +206,22 @@ static enum how how_to_end(const struct cr_opts *o, json_t *m)
 	return o->leave_running || option(m, "leave_running") || manifest_check_only(m) ? END_THAW : END_KILL;
 }
 
+void freeze_end_failed(int img, const struct cr_err *e)
+{
+	struct hold h = { .fd = -1 };
+	struct cr_err ignored;
+	struct hold_end end;
+
+	if (hold_connect(img, HOLD_ST_NONE, 0, &h, &ignored))
+		heal_image(img);
+	else if (!let_go(img, &h, END_THAW, &end, &ignored))
+		await_holder_end(&h);
+	hold_close(&h);
+	if (!sealed(img))
+		write_failure(img, "criu-freeze end", e);
+	dir_release(img);
+}
+
 int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e)
 {
 	struct cr_err script = { 0 };
@@ -192,17 +232,22 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 	int code = 0, err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
 
 	if (err) {
-		heal_image(img);
+		if (o->as_criu)
+			freeze_end_failed(img, e);
+		else
+			heal_image(img);
 		return err;
 	}
 	err = manifest_read_head(img, &m, e);
 	how = how_to_end(o, m);
+	if (err && o->as_criu)
+		write_failure(img, "criu-freeze end", e);
 	if (!err)
 		err = seal_held(o, img, m, &h, e);
 	if (err && o->as_criu) {
 		/* The wrapper has no step behind this one. By hand the tree stays held: the user may mend and try
 		 * again. */
-		if (!let_go(&h, END_THAW, &end, &script))
+		if (!let_go(img, &h, END_THAW, &end, &script))
 			await_holder_end(&h);
 		dir_release(img);
 	}
@@ -224,13 +269,6 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 	else if (err)
 		log_error("Dumping FAILED.");
 	return err;
-}
-
-static bool sealed(int img)
-{
-	struct cr_err ignored;
-
-	return manifest_check_sealed(img, &ignored) == 1;
 }
 
 int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e)
@@ -286,13 +324,16 @@ int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e
 	if (!err && sealed(img)) {
 		err = finish(o, img, NULL, &h, stopped ? END_STOP : END_THAW, e);
 	} else if (!err) {
-		err = let_go(&h, stopped ? END_STOP : END_THAW, &end, e);
+		err = let_go(img, &h, stopped ? END_STOP : END_THAW, &end, e);
 		if (!err)
 			await_holder_end(&h);
 		dir_release(img);
 	}
-	if (err)
-		heal_image(img); /* the holder died: the tree runs */
+	if (err) { /* the holder died: the tree runs */
+		heal_image(img);
+		if (failed && !sealed(img))
+			dir_release(img);
+	}
 	if (err && e->code == CR_E_NOT_HELD && failed)
 		err = 0; /* it runs, which is what was asked for */
 	if (failed)

@@ -60,6 +60,8 @@ bool heal_kill(int img, int root);
 int freeze_seal(const struct cr_opts *o, int img, struct cr_err *e);
 /* @ret_code: exit status other than 0 although nothing failed (a post-dump script's). */
 int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e);
+/* The wrapper's last step could not begin: let the tree go, and note why. */
+void freeze_end_failed(int img, const struct cr_err *e);
 int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e);
 int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e);
 int freeze_stop(const struct cr_opts *o, int img, struct cr_err *e);

@@ -434,10 +434,16 @@ static bool report(struct holder *h, int err)
 	return n == sizeof(result);
 }
 
+static void remove_socket(const struct holder *h)
+{
+	/* Once more, if it failed: nobody comes after us who would look for it. */
+	if (h->listener >= 0 && unlinkat(h->socket_dir, socket_name, 0) && errno != ENOENT)
+		unlinkat(h->socket_dir, socket_name, 0);
+}
+
 static __attribute__((noreturn)) void leave(struct holder *h)
 {
-	if (h->listener >= 0)
-		unlinkat(h->socket_dir, socket_name, 0);
+	remove_socket(h);
 	_exit(0);
 }
 
@@ -454,8 +460,7 @@ void holder_run(struct holder *h, const struct holder_args *args)
 	if (err) {
 		verb_wake_waiters(h);
 		/* Gone before criu-freeze says so: nothing may be left behind then. */
-		if (h->listener >= 0)
-			unlinkat(h->socket_dir, socket_name, 0);
+		remove_socket(h);
 		report(h, err);
 		_exit(1);
 	}

@@ -74,6 +74,8 @@ int main(int argc, char **argv)
 	ret = cr_tool_start("criu-freeze", usage, W_FREEZE, true, argc, argv, &opts, &img, &err);
 	if (!ret)
 		ret = verb(&opts, img, &code, &err);
+	else if (img >= 0 && opts.as_criu && opts.nr_words && !strcmp(opts.words[0], "end"))
+		freeze_end_failed(img, &err);
 	if (ret) {
 		log_failure(&err);
 		if (opts.nr_words == 0 && err.code != CR_E_USAGE)

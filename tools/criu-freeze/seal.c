@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "freeze.h"
 #include "image/image.h"
 #include "image/manifest.h"
 #include "image/stage.h"
@@ -170,15 +171,12 @@ static int write_inventory(int img, const char *id, bool check_only, struct cr_e
 	InventoryEntry inv = INVENTORY_ENTRY__INIT;
 	TaskKobjIdsEntry *ids;
 	uint8_t buf[IDS_MAX];
-	ssize_t len = -ENOENT;
-	_cleanup_close_ int fd = openat(img, STAGE_ROOT_IDS, O_RDONLY | O_CLOEXEC);
+	ssize_t len = read_buf_at(img, STAGE_ROOT_IDS, (char *)buf, sizeof(buf));
 	int ret;
 
-	if (fd >= 0)
-		len = read(fd, buf, sizeof(buf));
-	ids = len > 0 && len < IDS_MAX ? task_kobj_ids_entry__unpack(NULL, (size_t)len, buf) : NULL;
+	ids = len > 0 && len < IDS_MAX - 1 ? task_kobj_ids_entry__unpack(NULL, (size_t)len, buf) : NULL;
 	if (!ids)
-		return cr_err_set(e, CR_E_NOT_SEALED, 0, STAGE_ROOT_IDS,
+		return cr_err_set(e, CR_E_NOT_SEALED, len < 0 && len != -ENOENT ? (int)-len : 0, STAGE_ROOT_IDS,
 				  "it is missing or damaged; criu-collect writes it");
 	inv.img_version = 2;
 	inv.has_fdinfo_per_id = inv.fdinfo_per_id = 1;
@@ -208,23 +206,6 @@ static int sync_name(int img, const char *name, struct cr_err *e)
 	return fd < 0 || fsync(fd) ? cr_err_write(e, errno, name, "cannot make it durable") : 0;
 }
 
-static void remove_stage_dir(int img)
-{
-	int fd = openat(img, STAGE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *de;
-
-	if (!d) {
-		fd_close(fd);
-		return;
-	}
-	while ((de = readdir(d)))
-		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
-			unlinkat(dirfd(d), de->d_name, 0);
-	closedir(d);
-	unlinkat(img, STAGE_DIR, AT_REMOVEDIR);
-}
-
 int seal_images(int img, json_t *m, bool sync, bool checksum_pages, struct cr_err *e)
 {
 	json_t *files = json_array();
@@ -239,7 +220,7 @@ int seal_images(int img, json_t *m, bool sync, bool checksum_pages, struct cr_er
 	if (!ret && sync)
 		ret = sync_name(img, "inventory.img", e);
 	if (!ret) {
-		remove_stage_dir(img);
+		dir_remove_stage(img);
 		ret = manifest_seal(img, TAKE_PTR(files), json_pack("{s:b}", "synced", sync), sync, e);
 		if (ret)
 			unlinkat(img, "inventory.img", 0); /* no checkpoint without its seal */

@@ -127,6 +127,7 @@ static int run(const struct cr_opts *o, int img, struct stage_facts *f, struct c
 	_cleanup_close_ int pair = -1;
 	int32_t result;
 	pid_t pid = 0;
+	ssize_t n;
 	int err;
 
 	if (!h)
@@ -146,9 +147,13 @@ static int run(const struct cr_opts *o, int img, struct stage_facts *f, struct c
 		log_info("Dumping task (pid: %d comm: %s)", h->proc[h->order[i]].pid, h->proc[h->order[i]].comm);
 	err = write_found(h, img, f, e);
 	result = -err;
-	if (send(pair, &result, sizeof(result), MSG_NOSIGNAL) < 0 && !err)
-		err = cr_err_set(e, CR_E_HOLDER, errno, "holder", "it died; the tree runs");
+	do
+		n = send(pair, &result, sizeof(result), MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && !err)
+		err = cr_err_set(e, CR_E_HOLDER, errno, "holder", "it cannot be told to go on; the tree runs");
 	if (err) {
+		pair = fd_close(pair); /* a holder that has heard nothing ends by it */
 		waitpid(pid, NULL, 0); /* it thaws the tree now */
 		for (uint32_t i = 0; i < h->nr_order; i++)
 			heal_task(h->proc[h->order[i]].pid, h->proc[h->order[i]].starttime);

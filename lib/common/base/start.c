@@ -106,8 +106,7 @@ static int open_all(const struct cr_opts *o, bool need_img, int *ret_img, bool *
 		err = cr_err_set(e, CR_E_DIR_MISSING, errno, o->work_dir ? o->work_dir : dir, "cannot change to it");
 	if (!err)
 		err = open_log(o, ret_first, e);
-	if (!err)
-		*ret_img = TAKE_FD(img);
+	*ret_img = TAKE_FD(img);
 	return err;
 }
 

@@ -167,9 +167,12 @@ static int try_connect(int dir)
 /* In the images directory, or in the work directory, where the former cannot hold sockets. */
 static int connect_once(int img)
 {
-	int fd = try_connect(img);
+	int fd = try_connect(img), other;
 
-	return fd == -ENOENT || fd == -ECONNREFUSED ? try_connect(AT_FDCWD) : fd;
+	if (fd != -ENOENT && fd != -ECONNREFUSED)
+		return fd;
+	other = try_connect(AT_FDCWD);
+	return other == -ENOENT ? fd : other;
 }
 
 /* Let renames in @dir pend as SIGIO, which is blocked. Return: whether they do. */
@@ -226,7 +229,7 @@ static int connect_ahead(int img, pid_t starter, struct cr_err *e)
 	return fd;
 }
 
-int hold_connect(int img, enum hold_stage stage, pid_t starter, struct hold *ret, struct cr_err *e)
+static int connect_and_greet(int img, enum hold_stage stage, pid_t starter, struct hold *ret, struct cr_err *e)
 {
 	struct hold_req hello = { .verb = HOLD_HELLO, .arg = { stage } };
 	struct hold_req until = { .verb = HOLD_WAIT };
@@ -264,6 +267,18 @@ int hold_connect(int img, enum hold_stage stage, pid_t starter, struct hold *ret
 	}
 	*ret = h;
 	return 0;
+}
+
+int hold_connect(int img, enum hold_stage stage, pid_t starter, struct hold *ret, struct cr_err *e)
+{
+	int err = connect_and_greet(img, stage, starter, ret, e);
+	struct cr_err again;
+
+	/* Who comes alone is who ends the hold: one call that fails shall not leave the tree to a holder that lives. */
+	if (err && !starter && e->err != ENOENT && e->err != ECONNREFUSED &&
+	    !connect_and_greet(img, stage, 0, ret, &again))
+		return 0;
+	return err;
 }
 
 int hold_wait(struct hold *h, enum hold_stage what, struct cr_err *e)

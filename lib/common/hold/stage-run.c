@@ -2,6 +2,7 @@
 #include "hold/stage-run.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -9,7 +10,7 @@
 /* Another stage has told why it lets the tree go: once is enough. */
 static void told_already(const struct cr_err *e)
 {
-	log_info("%s: %s", e->object, e->reason);
+	log_info("%s: %s%s%s", e->object, e->reason, e->err ? ": " : "", e->err ? strerror(e->err) : "");
 }
 
 pid_t hold_starter(const struct cr_opts *o)

@@ -99,7 +99,7 @@ static bool area_next(int fd, uint64_t addr, bool exec, struct area *a)
 			q.vma_name_addr = 0;
 			if (ioctl(fd, CR_PROCMAP_QUERY, &q))
 				return false;
-		} else if (errno == ENOTTY || errno == EINVAL) {
+		} else if (errno != ENOENT) { /* an old kernel, or it cannot now: the text tells the same */
 			return old_kernel_next(fd, addr, exec, a);
 		} else {
 			return false;

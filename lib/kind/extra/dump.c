@@ -183,8 +183,12 @@ static int begin(struct extra_run *r, struct cr_err *e)
 	fd = openat(r->d->img, TMP_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	r->out = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!r->out) {
+		int err = cr_err_write(e, errno, EXTRA_NAME, "cannot be created");
+
+		if (fd >= 0)
+			unlinkat(r->d->img, TMP_NAME, 0);
 		fd_close(fd);
-		return cr_err_write(e, errno, EXTRA_NAME, "cannot be created");
+		return err;
 	}
 	fputs("{\"version\":1,\"tasks\":[", r->out);
 	return 0;
@@ -212,8 +216,12 @@ static int finish(struct extra_run *r, struct cr_err *e)
 	fputs("\n]}\n", r->out);
 	bytes = ftell(r->out);
 	bad = ferror(r->out) || fflush(r->out);
-	if (fclose(r->out) || bad || renameat(r->d->img, TMP_NAME, r->d->img, EXTRA_NAME))
-		return cr_err_write(e, errno, EXTRA_NAME, "cannot be written");
+	if (fclose(r->out) || bad || renameat(r->d->img, TMP_NAME, r->d->img, EXTRA_NAME)) {
+		int err = cr_err_write(e, errno, EXTRA_NAME, "cannot be written");
+
+		unlinkat(r->d->img, TMP_NAME, 0);
+		return err;
+	}
 	stage_wrote(r->d->facts, EXTRA_NAME, bytes > 0 ? (uint64_t)bytes : 0);
 	return 0;
 }
