@@ -81,6 +81,12 @@ static bool is_live(const struct plan_task *t)
 	return t->state == PLAN_LIVE || t->state == PLAN_STOPPED;
 }
 
+/* What /proc says of a task that has ended. Any other error tells nothing: it is looked at again soon. */
+static bool is_gone(int err)
+{
+	return err == -ENOENT || err == -ESRCH;
+}
+
 /* A task that is gone, or a zombie though it should live. */
 static int look(struct restore *x, struct cr_err *e)
 {
@@ -93,11 +99,13 @@ static int look(struct restore *x, struct cr_err *e)
 		const struct plan_task *t = &x->plan.tasks[i];
 		_cleanup_close_ int proc = -1;
 		struct proc_stat st = {};
+		int err;
 
 		if ((!all && !is_live(t)) || !__atomic_load_n(&x->slots[i].created, __ATOMIC_ACQUIRE))
 			continue;
 		proc = open_proc_pid(t->pid);
-		if (proc >= 0 && !proc_stat_read(proc, "stat", &st) && st.state != 'Z' && st.state != 'X')
+		err = proc < 0 ? proc : proc_stat_read(proc, "stat", &st);
+		if (err ? !is_gone(err) : st.state != 'Z' && st.state != 'X')
 			continue;
 		if (failure(x, e))
 			return -EINVAL;
@@ -216,7 +224,8 @@ static int wait_stop(pid_t tid, struct trace_event *ev)
 		if (sigtimedwait(&set, NULL, &moment) >= 0 || errno != EAGAIN)
 			continue;
 		proc = open_proc_pid(tid);
-		if (proc < 0 || proc_stat_read(proc, "stat", &st) || st.state == 'Z' || st.state == 'X')
+		err = proc < 0 ? proc : proc_stat_read(proc, "stat", &st);
+		if (err ? is_gone(err) : st.state == 'Z' || st.state == 'X')
 			return -ESRCH;
 	}
 }

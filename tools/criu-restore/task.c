@@ -60,8 +60,9 @@ __attribute__((noreturn)) static void give_up(struct restore *x, struct cr_err *
 
 static void check(struct restore *x, int err, struct cr_err *e)
 {
-	if (err == -ECANCELED)
-		_exit(1); /* another failed, and told */
+	/* Another failed, and told; or a call of ours has failed with this very error. */
+	if (err == -ECANCELED && __atomic_load_n(&x->rst.shared->failed, __ATOMIC_ACQUIRE))
+		_exit(1);
 	if (err)
 		give_up(x, e);
 }

@@ -148,10 +148,17 @@ ssize_t readlink_at(int dirfd, const char *path, char *buf, size_t size)
 int write_file_at(int dirfd, const char *path, const char *text)
 {
 	_cleanup_close_ int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC);
+	size_t len = strlen(text);
+	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
-	return write_full(fd, text, strlen(text));
+	do
+		n = write(fd, text, len);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EIO;
 }
 
 int open_proc_pid(pid_t pid)

@@ -56,7 +56,7 @@ ssize_t read_file_fd(int fd, size_t max, char **ret);
 ssize_t read_buf_at(int dirfd, const char *path, char *buf, size_t size);
 /* readlinkat() with a NUL; -ENAMETOOLONG when it does not fit. Return: length, or -errno. */
 ssize_t readlink_at(int dirfd, const char *path, char *buf, size_t size);
-/* Write a string to an existing file (of /proc, say). Return: 0 or -errno. */
+/* Write a string to an existing file of /proc, /sys or a cgroup, which takes it by one write or not at all. Return: 0 or -errno. */
 int write_file_at(int dirfd, const char *path, const char *text);
 /* A descriptor on /proc/PID (O_DIRECTORY). Return: fd or -errno. */
 int open_proc_pid(pid_t pid);

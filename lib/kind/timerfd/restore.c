@@ -39,6 +39,14 @@ static int open_timerfd(struct rst *r, const struct FileEntry *fe, struct cr_err
 	return fd < 0 ? files_failed(r, fe, errno, "timerfd_create", e) : fd;
 }
 
+/* ECANCELED: the timer is armed, and the clock was set since the descriptor was made. It is armed anew, with the same. */
+static int settime(int fd, int flags, const struct itimerspec *its)
+{
+	int ret = timerfd_settime(fd, flags, its, NULL);
+
+	return ret < 0 && errno == ECANCELED ? timerfd_settime(fd, flags, its, NULL) : ret;
+}
+
 static int arm(struct rst *r, const struct FileEntry *fe, int fd, struct cr_err *e)
 {
 	const TimerfdEntry *t = fe->tfd;
@@ -59,7 +67,7 @@ static int arm(struct rst *r, const struct FileEntry *fe, int fd, struct cr_err 
 			its.it_value.tv_sec++;
 		}
 	}
-	if ((t->vsec || t->vnsec || t->isec || t->insec) && timerfd_settime(fd, (int)t->settime_flags, &its, NULL) < 0)
+	if ((t->vsec || t->vnsec || t->isec || t->insec) && settime(fd, (int)t->settime_flags, &its) < 0)
 		return files_failed(r, fe, errno, "timerfd_settime", e);
 	if (ticks && ioctl(fd, TFD_IOC_SET_TICKS, &ticks) < 0)
 		return files_failed(r, fe, errno, "TFD_IOC_SET_TICKS", e);
