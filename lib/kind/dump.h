@@ -72,6 +72,7 @@ struct fd_look {
 	const struct dump_task *task;
 	int fd; /* number in the task; -1: a mapping, the exe, cwd or root */
 	struct stat st;
+	int family;	/* AF_*, of a socket */
 	char *link;	/* target of /proc/PID/fd/N */
 	char *fdinfo;	/* text of /proc/PID/fdinfo/N, NULL when fd is -1 */
 	uint32_t flags; /* O_*, without O_CLOEXEC */

@@ -41,16 +41,18 @@ static int is_target(const struct fd_look *l, int fd, uint32_t tfd, uint32_t tof
 	return ret == 0;
 }
 
-/* @ret_socket: it is one, and a socket has one description only. */
-static bool same_inode(const struct fd_look *l, int fd, const struct fdinfo_epoll *t, bool *ret_socket)
+/* @ret_socket: it is one, and a socket has one description only. Return: 1, 0, -errno. */
+static int same_inode(const struct fd_look *l, int fd, const struct fdinfo_epoll *t, bool *ret_socket)
 {
 	_cleanup_close_ int copy = syscall(SYS_pidfd_getfd, l->task->pidfd, fd, 0);
 	struct stat st;
 
-	if (copy < 0 || fstat(copy, &st) < 0 || st.st_ino != t->ino || dump_kdev(st.st_dev) != t->dev)
-		return false;
+	if (copy < 0)
+		return errno == EBADF ? 0 : -errno;
+	if (fstat(copy, &st) < 0)
+		return -errno;
 	*ret_socket = S_ISSOCK(st.st_mode);
-	return true;
+	return st.st_ino == t->ino && dump_kdev(st.st_dev) == t->dev;
 }
 
 /* Another number of the same description. Return: fd, -ENOENT, -errno. */
@@ -69,9 +71,11 @@ static int find_copy(const struct fd_look *l, const struct fdinfo_epoll *t, uint
 	while (ret == -ENOENT && (errno = 0, de = readdir(dir))) {
 		int n = *de->d_name == '.' ? -1 : atoi(de->d_name), same;
 
-		if (n < 0 || n == (int)t->fd || !same_inode(l, n, t, &socket))
+		if (n < 0 || n == (int)t->fd)
 			continue;
-		same = socket ? 1 : is_target(l, n, t->fd, toff);
+		same = same_inode(l, n, t, &socket);
+		if (same > 0 && !socket)
+			same = is_target(l, n, t->fd, toff);
 		if (same)
 			ret = same < 0 ? same : n;
 	}
@@ -101,7 +105,7 @@ static int resolve(const struct fd_look *l, const struct fdinfo_epoll *t, uint32
 				   "it watches what was descriptor %u; the task has closed it, but others keep it open",
 				   t->fd);
 	if (n < 0)
-		return dump_failed(l, -n, "kcmp(KCMP_EPOLL_TFD)", e);
+		return dump_failed(l, -n, "to find what it watches (pidfd_getfd, kcmp)", e);
 	*ret = n;
 	return 0;
 }

@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -122,6 +123,12 @@ static int look_link(struct half *h, struct look_slot *s)
 	if (!l->link)
 		return failed(s, ENOMEM, "readlink");
 	memcpy(l->link, h->buf, n + 1);
+	if (S_ISSOCK(l->st.st_mode) && !(l->flags & O_PATH)) {
+		int err = dump_getsockopt(l->lfd, SOL_SOCKET, SO_DOMAIN, &l->family);
+
+		if (err)
+			return failed(s, -err, "getsockopt(SO_DOMAIN)");
+	}
 	s->ahead = (struct fd_ahead){ .name_good = *l->link == '/' && look_leads_to(l->link, &l->st) };
 	if (!(l->flags & O_PATH)) {
 		s->ahead.sig = fcntl(l->lfd, F_GETSIG);

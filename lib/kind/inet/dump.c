@@ -46,10 +46,7 @@ struct facts {
 
 static bool match(const struct fd_look *l)
 {
-	int family = -1;
-
-	return S_ISSOCK(l->st.st_mode) && dump_getsockopt(l->lfd, SOL_SOCKET, SO_DOMAIN, &family) == 0 &&
-	       (family == AF_INET || family == AF_INET6);
+	return S_ISSOCK(l->st.st_mode) && (l->family == AF_INET || l->family == AF_INET6);
 }
 
 static const char *protocol_name(const struct facts *f)
@@ -112,10 +109,9 @@ static int udp_facts(struct dump *d, const struct fd_look *l, struct facts *f, s
 
 static int get_facts(struct dump *d, const struct fd_look *l, struct facts *f, struct cr_err *e)
 {
-	int ret = dump_getsockopt(l->lfd, SOL_SOCKET, SO_DOMAIN, &f->family);
+	int ret = dump_getsockopt(l->lfd, SOL_SOCKET, SO_TYPE, &f->type);
 
-	if (!ret)
-		ret = dump_getsockopt(l->lfd, SOL_SOCKET, SO_TYPE, &f->type);
+	f->family = l->family;
 	if (!ret)
 		ret = dump_getsockopt(l->lfd, SOL_SOCKET, SO_PROTOCOL, &f->protocol);
 	if (ret < 0)

@@ -60,11 +60,8 @@ static bool match(const struct fd_look *l)
 
 static const char *socket_name(const struct fd_look *l)
 {
-	int family = -1;
-
-	dump_getsockopt(l->lfd, SOL_SOCKET, SO_DOMAIN, &family);
 	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++)
-		if (families[i].family == family)
+		if (families[i].family == l->family)
 			return families[i].name;
 	return "sockets of this family";
 }

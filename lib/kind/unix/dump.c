@@ -59,10 +59,7 @@ struct socks {
 
 static bool match(const struct fd_look *l)
 {
-	int family = -1;
-
-	return S_ISSOCK(l->st.st_mode) && dump_getsockopt(l->lfd, SOL_SOCKET, SO_DOMAIN, &family) == 0 &&
-	       family == AF_UNIX;
+	return S_ISSOCK(l->st.st_mode) && l->family == AF_UNIX;
 }
 
 /* ---- what sock_diag knows ---- */
