@@ -67,7 +67,8 @@ def try_point(lab, mode, text, notes):
 		outcome = JUDGES[mode](lab, mode, run, notes, names)
 		if 'was not reached' not in run.stderr:
 			return outcome, run
-		if outcome != 'survived':
+		# On a machine with too much to do a task may not get to its stop in time.
+		if outcome != 'survived' and '[freeze-timeout]' not in lab.text_of_run:
 			raise Bad('it failed without a fault')
 	return 'unreached', run
 

@@ -7,21 +7,33 @@ import re
 
 from faults_tree import Bad, identity, read, state_of, wait_for
 
-# Failures before the tool has options, work directory and log: there is no place for a record yet.
+# Failures before the tool has options, directories and log: there is no place for a record yet. When it is the last step of a
+# dump (criu-freeze end), the tree runs on by the end of the lease, and .stage stays until the next dump.
 BEFORE_WORK = 'configuration file|images directory /|work directory|log file|cannot change to it|rseq|while loading|%fs base|glibc'
+
+
+def error_lines(lab, run):
+	lines = [x for x in lab.text(run).splitlines() if re.search(r'Error \(|\) \[[a-z-]+\]$|Fatal glibc error', x)]
+	return lines + [x for x in run.stderr.splitlines() if not x.startswith('inject:')]
+
+
+def before_work(lab, run):
+	return re.search(BEFORE_WORK, '\n'.join(error_lines(lab, run)))
 
 
 def has_message(lab, run, fault):
 	"""Return: (a line that tells of a failure, whether it names the cause)"""
-	lines = [x for x in lab.text(run).splitlines() if re.search(r'Error \(|\) \[[a-z-]+\]$|Fatal glibc error', x)]
-	lines += [x for x in run.stderr.splitlines() if not x.startswith('inject:')]
+	lines = error_lines(lab, run)
 	if not lines:
 		return '', False
 	# The cause is what was injected, in the words of the system or of our own codes.
 	words = [os.strerror(fault)] if fault > 0 else []
 	# A stage that ended before it could say more is named.
 	words += ['it ended before it came', 'ended without a word', 'Fatal glibc error', 'cannot set %fs', 'error while loading']
-	words += {errno.ENOMEM: ['[no-memory]'], errno.EINTR: ['interrupted']}.get(fault, [])
+	words += ['it ended before it began']
+	# The holder that could not send or receive; what waits for it names it.
+	words += ['it is gone, so the tree runs on']
+	words += {errno.ENOMEM: ['[no-memory]'], errno.ENOBUFS: ['[no-memory]'], errno.EMFILE: ['[limit-files]'], errno.EINTR: ['interrupted']}.get(fault, [])
 	for line in lines:
 		if any(w.lower() in line.lower() for w in words):
 			return line, True
@@ -110,6 +122,8 @@ def judge_dump(lab, mode, run, notes, names):
 	check_untouched(lab, 'after the failure')
 	if mode != 'stages' and sealed(lab):
 		notes.append('failure, but the image is sealed')
+	if before_work(lab, run):
+		return 'failed'
 	check_left(lab, notes)
 	manifest = read(os.path.join(lab.img, 'manifest.json'))
 	try:
@@ -137,7 +151,7 @@ def judge_restore(lab, mode, run, notes, names):
 		raise Bad(f'tasks are left: {left} ' + read(f'/proc/{left[0]}/status')[:40].replace('\n', ' ') if left else '')
 	record = read(os.path.join(lab.work, 'restore.json'))
 	try:
-		if 'error' not in json.loads(record or '{}') and not re.search(BEFORE_WORK, lab.text(run)):
+		if 'error' not in json.loads(record or '{}') and not before_work(lab, run):
 			notes.append('no error in restore.json')
 	except ValueError:
 		notes.append('restore.json is damaged')
