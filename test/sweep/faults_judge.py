@@ -33,7 +33,7 @@ def has_message(lab, run, fault):
 	words += ['it ended before it began']
 	# The holder that could not send or receive; what waits for it names it.
 	words += ['it is gone, so the tree runs on']
-	words += {errno.ENOMEM: ['[no-memory]'], errno.ENOBUFS: ['[no-memory]'], errno.EMFILE: ['[limit-files]'], errno.EINTR: ['interrupted']}.get(fault, [])
+	words += {errno.ENOMEM: ['[no-memory]'], errno.ENOBUFS: ['[no-memory]'], errno.EMFILE: ['[limit-files]'], errno.EEXIST: ['[pid-taken]'], errno.EINTR: ['interrupted']}.get(fault, [])
 	for line in lines:
 		if any(w.lower() in line.lower() for w in words):
 			return line, True

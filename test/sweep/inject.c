@@ -46,7 +46,7 @@
 
 #include "calls.h"
 
-enum { TASKS = 4096, CALLS = 512, NAME = 96, GRACE_MS = 3000, SHORT = -1, ONE = -2 };
+enum { TASKS = 4096, CALLS = 512, NAME = 96, GRACE_MS = 3000, DETACH_MS = 5000, SHORT = -1, ONE = -2 };
 enum {
 	OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
 		  PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL
@@ -470,8 +470,13 @@ static void detach(struct state *s, struct task *t)
 	pid_t tid = t->tid;
 
 	if (!t->waits) {
+		pid_t got;
+
 		ptrace(PTRACE_INTERRUPT, tid, 0, 0);
-		if (waitpid(tid, &status, __WALL) != tid)
+		/* A leader that dies is told of only when its threads, which are ours, have been: so not for ever. */
+		for (int ms = 0; (got = waitpid(tid, &status, __WALL | WNOHANG)) == 0 && ms < DETACH_MS; ms++)
+			poll(NULL, 0, ms > 100);
+		if (got != tid)
 			return;
 	}
 	if (!WIFEXITED(status) && !WIFSIGNALED(status))

@@ -168,7 +168,9 @@ void guard_end(struct restore *x)
 	if (x->guard_pid <= 0)
 		return;
 	guard_stands(x);
-	kill(x->guard_pid, SIGKILL);
+	/* It waits for ever otherwise, and so should we. */
+	for (int tries = 0; kill(x->guard_pid, SIGKILL) && tries < 3; tries++)
+		;
 	while (waitpid(x->guard_pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
 	x->guard_pid = 0;
