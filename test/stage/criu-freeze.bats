@@ -228,11 +228,11 @@ time.sleep(1000)'
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.connect(sys.argv[1])
 print("up", flush=True)
-time.sleep(2)' "$IMG/.holder" 3>&- >"$T/client" &
+time.sleep(8)' "$IMG/.holder" 3>&- >"$T/client" &
 	wait_for 4 has_line "$T/client" up
 	sleep 1.6
 	all_held "$PID"
-	wait_for 4 runs "$PID"
+	wait_for 20 runs "$PID"
 }
 
 @test "a command with the tree held: its exit code; then the tree runs" {
