@@ -160,9 +160,9 @@ class Lab:
 	def stop(self):
 		if not self.pid:
 			return
-		# All stand before the first dies: a child that sees its parent gone would say so.
+		# All stand before the first dies, and children die first: a child that sees its parent gone would say so.
 		for sig in (signal.SIGSTOP, signal.SIGKILL):
-			for pid in self.pids:
+			for pid in reversed(self.pids):
 				try:
 					os.kill(pid, sig)
 				except OSError:
