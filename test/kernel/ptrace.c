@@ -104,7 +104,7 @@ static void sleep_long(void)
 
 static void test_deaths(void)
 {
-	ok(deaths(PTRACE_SINGLESTEP, 5) > 0, "a task whose tracer dies while it single-steps is killed by SIGTRAP");
+	ok(deaths(PTRACE_SINGLESTEP, 20) > 0, "a task whose tracer dies while it single-steps is killed by SIGTRAP");
 	ok(deaths(PTRACE_SYSCALL, 20) == 0, "a task whose tracer dies between stops of PTRACE_SYSCALL lives");
 }
 
@@ -124,6 +124,49 @@ static void test_ignored_signal(void)
 	kill(pid, SIGURG);
 	ok(alive(pid), "and is nothing to one without tracer");
 	end(pid);
+}
+
+static volatile sig_atomic_t *caught;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	++*caught;
+}
+
+static void catching(void)
+{
+	signal(SIGUSR1, on_signal);
+	spin();
+}
+
+/* A tracer dies while a signal is about to be delivered. Return: how often it was. */
+static int delivered(int flags)
+{
+	pid_t pid, tracer;
+
+	*caught = 0;
+	pid = start(catching);
+	tracer = fork();
+	if (!tracer) {
+		siginfo_t si = { 0 };
+
+		ptrace(PTRACE_SEIZE, pid, 0, 0);
+		kill(pid, SIGUSR1);
+		_exit(waitid(P_PID, pid, &si, WSTOPPED | __WALL | flags) || si.si_status != SIGUSR1);
+	}
+	if (waitpid(tracer, &(int){ 0 }, 0) != tracer || !alive(pid))
+		return -1;
+	end(pid);
+	return *caught;
+}
+
+/* So trace_wait() does not take signals. */
+static void test_signal_stop(void)
+{
+	caught = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ok(delivered(0) == 0, "a signal that the tracer has waited for is lost when the tracer dies");
+	ok(delivered(WNOWAIT) == 1, "one that it has only looked at is delivered");
 }
 
 static void test_restart(void)
@@ -207,6 +250,7 @@ int main(void)
 {
 	test_deaths();
 	test_ignored_signal();
+	test_signal_stop();
 	test_restart();
 	test_group_stop();
 	test_vfork();

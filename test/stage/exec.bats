@@ -3,6 +3,13 @@
 # criu exec (criu-freeze exec): a system call in a task, running or held; nothing of it is left.
 load ../lib
 
+# A file system whose server is stopped must not be looked at.
+teardown()
+{
+	[ -z "${server-}" ] || { kill -CONT "$server"; umount -l "$T/mnt"; } 2>/dev/null || :
+	common_teardown
+}
+
 call()
 {
 	"$CRIU" exec -t "$PID" "$@"
@@ -244,4 +251,62 @@ os.execv(sys.argv[1], sys.argv[1:])' "$CRIU" exec -t "$PID" --timeout 0 pause 3>
 	"$BIN/criu-freeze" thaw -D "$IMG" -W "$WORK"
 	unharmed_end
 	victim_finish
+}
+
+# A file server of which nobody gets an answer while it is stopped: who waits for one cannot be stopped either.
+dead_mount()
+{
+	requires_root
+	requires_command bindfs
+	mkdir -p "$T/under" "$T/mnt"
+	: >"$T/under/file"
+	DIR=$T/server start_program bindfs -f "$T/under" "$T/mnt"
+	server=$PID
+	wait_for 10 mountpoint -q "$T/mnt" || skip "no FUSE"
+}
+
+@test "a call that does not even break off: the tree is thawed, the thread comes home when the call ends" {
+	dead_mount
+	start_victim threads
+	tid=$(ls "/proc/$PID/task" | tail -n 1)
+	"$BIN/criu-freeze" -t "$PID" -D "$IMG" -W "$WORK" -o dump.log -v4 3>&-
+	kill -STOP "$server"
+	run "$CRIU" exec -t "$tid" -D "$IMG" --timeout 1 openat -100 "&$T/mnt/file" 0
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ $output == *'[call-timeout]'* ]]
+	# The holder serves others, and knows where the thread is.
+	[ "$("$CRIU" exec -t "$PID" -D "$IMG" getpid)" = "getpid() = $PID" ]
+	run "$CRIU" exec -t "$tid" -D "$IMG" getpid
+	[[ $status = 1 && $output == *'a system call in it did not end'* ]] || fail "$output"
+	"$BIN/criu-freeze" thaw -D "$IMG" -W "$WORK"
+	wait_for 10 runs "$PID"
+	kill -CONT "$server"
+	wait_for 10 runs "$PID/task/$tid"
+	victim_finish
+}
+
+@test "the end of the lease and SIGTERM are seen while the holder waits for a call in a task" {
+	start_program sleep 1000
+	for by in lease signal; do
+		sleep 1000 3>&- &
+		lease=$!
+		"$BIN/criu-freeze" -t "$PID" -D "$IMG" -W "$WORK" -o dump.log -v4 --lease $lease 3>&-
+		holder=$("$BIN/criu-freeze" status --json -D "$IMG" -W "$WORK" | jq .holder)
+		"$CRIU" exec -t "$PID" -D "$IMG" pause >"$T/said" 2>&1 3>&- &
+		exec=$!
+		wait_for 10 grep -q '^State:.*S (sleeping)' "/proc/$PID/status"
+		if [ $by = lease ]; then
+			kill $lease
+		else
+			kill -TERM "$holder"
+		fi
+		! wait $exec
+		cat "$T/said"
+		grep -q 'whoever asked for the tree has ended' "$T/said"
+		wait_for 10 runs "$PID"
+		wait_for 10 gone "$holder"
+		kill $lease 2>/dev/null || :
+		rm -rf "$IMG" && mkdir "$IMG"
+	done
 }

@@ -165,6 +165,81 @@ static void test_deep(void)
 	waitpid(pid, NULL, 0);
 }
 
+/* ---- what a call leaves ---- */
+
+/*
+ * The frame of the first call lies in [stack]. A program that comes to stand there later, with nothing written over it, must
+ * not be taken for one that works for a holder: it would be sent back to where it was then.
+ */
+static void test_frame_left(void)
+{
+	struct remote_proc p = { 0 };
+	struct remote_thread t = { 0 }, again = { 0 };
+	struct remote_batch b = { .p = &p, .t = &t };
+	struct user_regs_struct r;
+	pid_t pid = fork();
+	uint64_t stack;
+
+	if (!pid)
+		spin();
+	usleep(10000);
+	p.pid = t.tid = again.tid = pid;
+	ok(!trace_seize(pid, 0) && !trace_stop(pid) && !remote_load(&t) && !remote_look(&p, t.home.rsp),
+	   "a child stands");
+	p.low_sp = t.home.rsp;
+	stack = p.stack;
+	remote_map(&b, 1);
+	remote_unmap(&b, 1);
+	ok(!b.err && p.stack == stack, "calls were made with their frame at the low end of its stack");
+	r = t.home;
+	r.rsp = (stack + FRAME_ALIGN - 1) & -(uint64_t)FRAME_ALIGN;
+	r.rbx = 0x1234;
+	ok(!trace_set_regs(pid, &r) && !remote_load(&again) && again.home.rsp == r.rsp && again.home.rbx == r.rbx,
+	   "its registers are its own where the frame was");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* ---- signals ---- */
+
+static volatile int *caught;
+
+static void catch (int sig)
+{
+	(void)sig;
+	++*caught;
+}
+
+/* The holder is killed when it has seen that a thread is about to take a signal. */
+static void test_signal_kept(void)
+{
+	pid_t pid, tracer;
+	int status;
+
+	caught = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid = fork();
+	if (!pid) {
+		signal(SIGUSR1, catch);
+		spin();
+	}
+	usleep(10000);
+	tracer = fork();
+	if (!tracer) {
+		struct trace_event ev, same;
+		bool good = !trace_seize(pid, 0) && !kill(pid, SIGUSR1) && !trace_wait(pid, false, &ev) &&
+			    ev.kind == TRACE_SIGNAL && ev.sig == SIGUSR1 && !trace_wait(pid, true, &same) &&
+			    same.kind == TRACE_SIGNAL;
+
+		_exit(!good);
+	}
+	ok(waitpid(tracer, &status, 0) == tracer && !status, "a signal is seen, as often as one looks");
+	for (int i = 0; i < 100 && !*caught; i++)
+		usleep(10000);
+	ok(*caught == 1, "it comes when the tracer has died");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 int main(void)
 {
 	sigset_t chld;
@@ -176,5 +251,7 @@ int main(void)
 	test_lost_nr();
 	test_frame();
 	test_deep();
+	test_frame_left();
+	test_signal_kept();
 	return tap_done();
 }

@@ -31,15 +31,34 @@ void release_seized(struct holder *h)
 {
 	for (uint32_t i = 0; i < h->nr_threads; i++)
 		if (h->thread[i].state != TH_ZOMBIE && h->thread[i].state != TH_GONE) {
-			struct trace_event ev;
+			struct trace_event ev = { 0 };
 			pid_t tid = h->thread[i].r.tid;
 
 			/* One that has not stopped yet cannot be detached: our exit does it. */
 			if (h->thread[i].state == TH_PENDING &&
 			    (trace_wait(tid, true, &ev) || ev.kind == TRACE_RUNNING))
 				continue;
-			trace_detach(tid, 0);
+			/* On its way to the stop: a signal that it was about to take stays its own. */
+			trace_detach(tid, ev.kind == TRACE_SIGNAL ? ev.sig : 0);
 		}
+}
+
+/* The thread that is to unmap our area; NULL: none stands, or one of them waits in a call of ours and will come back to it. */
+static struct hthread *who_unmaps(struct holder *h, const struct hproc *p)
+{
+	struct hthread *first = NULL;
+
+	for (uint32_t k = p->leader; k != NO_INDEX; k = h->thread[k].next) {
+		struct hthread *t = &h->thread[k];
+
+		if (!stands(t))
+			continue;
+		if (remote_home(&h->proc[t->proc].r, &t->r) == -ETIMEDOUT)
+			return NULL;
+		if (!first)
+			first = t;
+	}
+	return first;
 }
 
 static void unmap_all(struct holder *h)
@@ -49,15 +68,11 @@ static void unmap_all(struct holder *h)
 
 	for (uint32_t i = 0; i < h->nr_order; i++) {
 		struct hproc *p = &h->proc[h->order[i]];
-		uint32_t k = p->leader;
+		struct hthread *t = p->r.map ? who_unmaps(h, p) : NULL;
 
-		if (!p->r.map)
+		if (!t)
 			continue;
-		while (k != NO_INDEX && !stands(&h->thread[k]))
-			k = h->thread[k].next;
-		if (k == NO_INDEX)
-			continue;
-		b[n++] = (struct remote_batch){ .p = &p->r, .t = &h->thread[k].r };
+		b[n++] = (struct remote_batch){ .p = &p->r, .t = &t->r };
 		if (n == UNMAP_STEP) {
 			remote_unmap(b, n);
 			n = 0;

@@ -245,6 +245,26 @@ static int do_list(struct ask *a)
 
 /* ---- reading threads ---- */
 
+static int explain(struct ask *a, int err)
+{
+	switch (err) {
+	case 0:
+		return 0;
+	case -ESRCH:
+		return say(a, ESRCH, "it died");
+	case -EOPNOTSUPP:
+		return say(
+			a, EOPNOTSUPP,
+			"no place for calls is found in it: its [stack] has no room, or it has no code to return by");
+	case -ETIMEDOUT:
+		return say(a, ETIMEDOUT, "a system call in it did not end");
+	case -EINTR:
+		return say(a, EINTR, "a system call in it was broken off: whoever asked for the tree has ended");
+	default:
+		return say(a, -err, "system calls in it failed");
+	}
+}
+
 static int one_regs(struct ask *a, struct hthread *t, uint8_t *out, size_t room, size_t *ret_len)
 {
 	struct hold_regs *r = (struct hold_regs *)out;
@@ -258,6 +278,9 @@ static int one_regs(struct ask *a, struct hthread *t, uint8_t *out, size_t room,
 	err = remote_load(&t->r);
 	if (err)
 		return say(a, -err, "cannot read its registers");
+	err = remote_home(&a->h->proc[t->proc].r, &t->r);
+	if (err)
+		return explain(a, err);
 	memset(r, 0, head);
 	memcpy(r->gpr, &t->r.home, sizeof(r->gpr));
 	r->sigmask = t->r.sigmask;
@@ -387,6 +410,12 @@ int threads_home(struct holder *h, const struct hproc *p)
 	return err;
 }
 
+/* Whoever asked for the tree has ended, or we are to end: what a task waits for in a call of ours is not worth the time. */
+static bool calls_over(void *h)
+{
+	return holder_abandoned(h);
+}
+
 /* Our area in each process that is named by @b. */
 static void map_all(struct holder *h, struct remote_batch *b, size_t n)
 {
@@ -404,31 +433,14 @@ static void map_all(struct holder *h, struct remote_batch *b, size_t n)
 			continue;
 		b[i].p->left_idle = b[i].p->left && !threads_home(h, p);
 		b[i].p->low_sp = lowest_sp(h, p);
-		m[k++] = (struct remote_batch){ .p = b[i].p, .t = b[i].t };
+		m[k++] =
+			(struct remote_batch){ .p = b[i].p, .t = b[i].t, .over = b[i].over, .over_arg = b[i].over_arg };
 	}
 	remote_map(m, k);
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < k; j++)
 			if (m[j].p == b[i].p && m[j].err)
 				b[i].err = m[j].err;
-}
-
-static int explain(struct ask *a, int err)
-{
-	switch (err) {
-	case 0:
-		return 0;
-	case -ESRCH:
-		return say(a, ESRCH, "it died");
-	case -EOPNOTSUPP:
-		return say(
-			a, EOPNOTSUPP,
-			"no place for calls is found in it: its [stack] has no room, or it has no code to return by");
-	case -ETIMEDOUT:
-		return say(a, ETIMEDOUT, "a system call in it did not end");
-	default:
-		return say(a, -err, "system calls in it failed");
-	}
 }
 
 int thread_prepare(struct holder *h, struct hthread *t, struct remote_batch *b)
@@ -493,6 +505,8 @@ static int do_calls(struct ask *a)
 		b.calls = (struct remote_call *)a->out;
 		b.n = (unsigned)(a->len / sizeof(struct hold_call));
 		b.wait_ms = a->req.arg[0] < REMOTE_WAIT_MS ? (unsigned)a->req.arg[0] : 0;
+		b.over = calls_over;
+		b.over_arg = a->h;
 		remote_run(&b, 1);
 		err = b.err;
 	}
@@ -526,7 +540,12 @@ static int parse_parts(struct ask *a, struct remote_batch *b, struct hold_part *
 		check_thread(t, &a->h->proc[t->proc]);
 		part[k] = p;
 		b[k++] = (struct remote_batch){
-			.p = &a->h->proc[t->proc].r, .t = &t->r, .calls = (struct remote_call *)(p + 1), .n = p->n
+			.p = &a->h->proc[t->proc].r,
+			.t = &t->r,
+			.calls = (struct remote_call *)(p + 1),
+			.n = p->n,
+			.over = calls_over,
+			.over_arg = a->h,
 		};
 	}
 	return k;

@@ -54,12 +54,14 @@ enum {
 	MAP_STEP = 32,		 /* address spaces at a time */
 	UNMAP_TRIES = 3,
 	MAP_BELOW = 100 << 20, /* the area, below the end of the stack */
+	ASK_MS = 100,	       /* how often to ask whether calls are to be broken off */
 };
 
 _Static_assert(REMOTE_CALLS_MAX * sizeof(struct remote_call) <= REMOTE_SLOT_SIZE - CALLS_AT, "calls fit in a slot");
 _Static_assert((int)FRAME_MAX <= (int)CALLS_AT && REMOTE_SLOTS <= 32, "a frame fits in a slot");
 
 enum { DONE, VECTOR, ENTRY, EXIT, STOPPING };
+enum { FRAME_NONE, FRAME_IN_STACK, FRAME_SLOT_0 }; /* struct remote_thread, frame */
 
 size_t remote_map_size(void)
 {
@@ -192,19 +194,23 @@ static int64_t now_ms(void)
 	return ts.tv_sec * 1000ll + ts.tv_nsec / 1000000;
 }
 
-/* SIGCHLD is blocked in the tracer; every stop sends one. @breakable: -EINTR for a signal that asks us to end. */
-static int wait_stop(pid_t tid, int64_t deadline, bool breakable, struct trace_event *ev)
+/*
+ * SIGCHLD is blocked in the tracer; every stop sends one.
+ * @b: who may break the wait off, by a signal that asks us to end or by its question; NULL: nobody
+ * Return: 0; -ESRCH; -ETIMEDOUT; -EINTR: broken off
+ */
+static int wait_stop(pid_t tid, int64_t deadline, const struct remote_batch *b, struct trace_event *ev)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
-	for (size_t i = 0; breakable && i < sizeof(ending) / sizeof(ending[0]); i++)
+	for (size_t i = 0; b && b->breakable && i < sizeof(ending) / sizeof(ending[0]); i++)
 		sigaddset(&set, ending[i]);
 	for (;;) {
 		int err = trace_wait(tid, true, ev);
-		int64_t left = deadline - now_ms();
-		struct timespec ts = { left / 1000, left % 1000 * 1000000 };
+		int64_t left = deadline - now_ms(), slice = b && b->over && left > ASK_MS ? ASK_MS : left;
+		struct timespec ts = { slice / 1000, slice % 1000 * 1000000 };
 		int sig;
 
 		if (err)
@@ -216,6 +222,8 @@ static int wait_stop(pid_t tid, int64_t deadline, bool breakable, struct trace_e
 		if (left <= 0)
 			return -ETIMEDOUT;
 		sig = sigtimedwait(&set, NULL, &ts);
+		if (sig < 0 && b && b->over && b->over(b->over_arg))
+			return -EINTR;
 		if (sig > 0 && sig != SIGCHLD) {
 			raise(sig); /* still blocked: the caller ends by it later */
 			return -EINTR;
@@ -262,13 +270,57 @@ static int bring_home(struct remote_thread *t)
 	return err;
 }
 
+/* A frame that stays in [stack] must not be taken for one that is in use, should the program come to stand just there. */
+static void forget_frame(const struct remote_batch *b)
+{
+	static const uint8_t nothing[FRAME_HEAD];
+
+	mem_write(b->p->pid, b->frame, nothing, sizeof(nothing));
+}
+
+/* Where its frame was may be used for others again. */
+static void free_frame(struct remote_proc *p, struct remote_thread *t)
+{
+	if (t->frame == FRAME_IN_STACK)
+		p->stack_busy = false;
+	else if (t->frame != FRAME_NONE)
+		p->slots &= ~(1u << (t->frame - FRAME_SLOT_0));
+	t->frame = FRAME_NONE;
+}
+
+int remote_home(struct remote_proc *p, struct remote_thread *t)
+{
+	struct trace_event ev;
+	int err = 0;
+
+	while (!err && t->away) {
+		err = trace_wait(t->tid, true, &ev);
+		if (err || ev.kind == TRACE_DEAD)
+			return err ? err : -ESRCH;
+		if (ev.kind == TRACE_RUNNING)
+			return -ETIMEDOUT;
+		/* The interrupt is still pending. */
+		err = ev.kind == TRACE_STOP || ev.kind == TRACE_GROUP ? bring_home(t) : trace_cont(t->tid, 0);
+	}
+	if (!err)
+		free_frame(p, t);
+	return err;
+}
+
 static void finish(struct remote_batch *b, int err)
 {
-	int ret = b->t->away ? bring_home(b->t) : 0;
+	bool was_away = b->t->away;
+	int ret = was_away ? bring_home(b->t) : 0;
 
+	if (was_away && !ret && b->slot < 0)
+		forget_frame(b);
 	b->err = err ? err : ret;
-	if (b->slot >= 0)
-		b->p->slots &= ~(1u << b->slot);
+	/* The frame of one that does not come home now is needed when it does. */
+	b->t->frame = b->slot < 0 ? FRAME_IN_STACK : (uint8_t)(FRAME_SLOT_0 + b->slot);
+	if (b->t->away)
+		b->p->stack_busy |= b->slot < 0;
+	else
+		free_frame(b->p, b->t);
 	b->state = DONE;
 }
 
@@ -402,7 +454,7 @@ static void give_up(struct remote_batch *b, int why, int64_t *deadline)
 
 	*deadline = now_ms() + 1000;
 	while (!err) {
-		err = wait_stop(b->t->tid, *deadline, false, &ev);
+		err = wait_stop(b->t->tid, *deadline, NULL, &ev);
 		if (err || ev.kind == TRACE_STOP || ev.kind == TRACE_GROUP)
 			break;
 		err = trace_cont(b->t->tid, 0);
@@ -414,7 +466,7 @@ static void give_up(struct remote_batch *b, int why, int64_t *deadline)
 static void step(struct remote_batch *b, int64_t *deadline)
 {
 	struct trace_event ev;
-	int err = wait_stop(b->t->tid, *deadline, b->breakable, &ev);
+	int err = wait_stop(b->t->tid, *deadline, b, &ev);
 
 	if (err == -ETIMEDOUT || err == -EINTR) {
 		give_up(b, err, deadline);
@@ -427,8 +479,11 @@ static void step(struct remote_batch *b, int64_t *deadline)
 	if (!err && ev.kind == TRACE_SYSCALL && (b->state == ENTRY || b->state == EXIT)) {
 		err = step_call(b);
 	} else if (!err && ev.kind == TRACE_SIGNAL && b->state == VECTOR && ev.sig == b->p->signal) {
+		/* If we die, a thread that has its own mask again, which may block it, would find it pending. */
+		trace_drop_signal(b->t->tid);
 		err = step_vector(b);
 	} else if (!err && ev.kind == TRACE_SIGNAL && is_fault(ev.sig)) {
+		trace_drop_signal(b->t->tid); /* the task has done nothing wrong */
 		err = -EFAULT;
 	} else if (!err) {
 		if (ev.kind == TRACE_SIGNAL && is_stop_signal(ev.sig))
@@ -483,19 +538,31 @@ void remote_run(struct remote_batch *b, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		b[i].err = b[i].n > REMOTE_CALLS_MAX || !b[i].p->map ? -EINVAL : remote_load(b[i].t);
+		if (!b[i].err)
+			b[i].err = remote_home(b[i].p, b[i].t);
 		b[i].state = b[i].err ? DONE : WAITING;
 		b[i].slot = -1;
 	}
 	while (waiting) {
+		bool started = false;
+
 		waiting = false;
 		for (size_t i = 0; i < n; i++) {
 			if (b[i].state != WAITING)
 				continue;
 			b[i].slot = (int8_t)take_slot(b[i].p);
-			if (b[i].slot >= 0)
+			if (b[i].slot >= 0) {
 				start(&b[i]);
-			else
+				started = true;
+			} else {
 				waiting = true;
+			}
+		}
+		if (waiting && !started) { /* all slots are taken by threads that do not come home */
+			for (size_t i = 0; i < n; i++)
+				if (b[i].state == WAITING)
+					b[i].state = DONE, b[i].err = -ETIMEDOUT;
+			return;
 		}
 		/* run_all() knows nothing of those that wait for a slot. */
 		for (size_t i = 0; i < n; i++)
@@ -562,7 +629,7 @@ static uint64_t frame_in_stack(struct remote_proc *p)
 static void start_outside(struct remote_batch *b)
 {
 	struct remote_proc *p = b->p;
-	int err = remote_load(b->t);
+	int err = p->stack_busy ? -ETIMEDOUT : remote_load(b->t);
 
 	b->slot = -1;
 	b->frame = frame_in_stack(p);
@@ -571,7 +638,8 @@ static void start_outside(struct remote_batch *b)
 	if (!err)
 		err = poke(p);
 	if (err) {
-		finish(b, err);
+		b->err = err;
+		b->state = DONE;
 		return;
 	}
 	b->insn = p->insn ? p->insn : p->entry;

@@ -33,6 +33,7 @@ struct remote_proc {
 	pid_t pid;
 	bool looked;		   /* remote_look() was here */
 	bool poked;		   /* our stub stands at entry in this moment */
+	bool stack_busy;	   /* a thread that does not come home has its frame in [stack] */
 	uint8_t signal;		   /* one that is ignored and that nobody catches; 0: there is none */
 	bool seccomp;		   /* the leader has seccomp */
 	uint32_t slots;		   /* bit per slot in use */
@@ -51,10 +52,11 @@ struct remote_proc {
 /* One stopped thread. */
 struct remote_thread {
 	pid_t tid;
-	bool loaded; /* home, sigmask, rseq_cs are known */
-	bool away;   /* it has registers of ours */
-	bool restop; /* a stop signal came while it ran for us: to be sent again at the release */
-	bool single; /* no code of ours: call by call (seccomp) */
+	bool loaded;   /* home, sigmask, rseq_cs are known */
+	bool away;     /* it has registers of ours */
+	bool restop;   /* a stop signal came while it ran for us: to be sent again at the release */
+	bool single;   /* no code of ours: call by call (seccomp) */
+	uint8_t frame; /* away, and nobody waits for it any more: where its frame is that must stay; 0: it is not */
 	uint64_t sigmask;
 	uint64_t rseq_cs;	      /* before the first call: the kernel clears it */
 	struct user_regs_struct home; /* what it gets back */
@@ -67,8 +69,11 @@ struct remote_batch {
 	struct remote_call *calls;
 	unsigned n;
 	unsigned wait_ms; /* 0: REMOTE_WAIT_MS; of the first batch, for all */
-	bool breakable;	  /* SIGINT, SIGTERM, SIGHUP (blocked by the caller) break the calls off, and stay pending */
-	int err; /* 0, or -errno: what the calls did is not known. -ESRCH: the thread died; -ETIMEDOUT; -EINTR */
+	bool (*over)(
+		void *); /* asked now and then while calls run: shall they be broken off? Of the first batch, for all */
+	void *over_arg;
+	bool breakable; /* SIGINT, SIGTERM, SIGHUP (blocked by the caller) break the calls off, and stay pending */
+	int err;	/* 0, or -errno: what the calls did is not known. -ESRCH: the thread died; -ETIMEDOUT; -EINTR */
 	/* of remote.c */
 	uint8_t state;
 	int8_t slot; /* -1: the frame is in the stack */
@@ -88,6 +93,11 @@ int remote_look(struct remote_proc *p, uint64_t stack);
 void remote_map(struct remote_batch *b, size_t n);
 /* Make the calls of @n batches, side by side. A thread appears once at most; all address spaces have our area. */
 void remote_run(struct remote_batch *b, size_t n);
+/*
+ * A thread whose call was broken off may not have stopped: it waits in the kernel, with our registers. Has it come out?
+ * Return: 0: it has its own registers (again); -ETIMEDOUT: it has not, so our area must stay.
+ */
+int remote_home(struct remote_proc *p, struct remote_thread *t);
 /* Take our area out again. */
 void remote_unmap(struct remote_batch *b, size_t n);
 /* Where our area goes, the same for all holders of a process, so that one that was left is found again; 0: anywhere. */

@@ -72,22 +72,64 @@ static void classify(int status, struct trace_event *ret)
 	}
 }
 
+/* A stop as wait(2) would tell it. */
+static int stop_status(const siginfo_t *si)
+{
+	return si->si_status << 8 | 0x7f;
+}
+
+/*
+ * A signal that is about to be delivered is only looked at: wait(2) would take it out of the thread, and one of a thread
+ * whose tracer dies before it is resumed would be lost (test/kernel/ptrace.c). Whoever resumes the thread takes it.
+ */
 int trace_wait(pid_t tid, bool nohang, struct trace_event *ret)
 {
-	int status;
-	pid_t got;
+	for (;;) {
+		siginfo_t si = { 0 };
+		int status;
+		pid_t got;
 
-	do
-		got = waitpid(tid, &status, __WALL | (nohang ? WNOHANG : 0));
-	while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return -errno;
-	if (!got) {
-		*ret = (struct trace_event){ .kind = TRACE_RUNNING };
-		return 0;
+		if (waitid(P_PID, (id_t)tid, &si, WEXITED | WSTOPPED | __WALL | WNOWAIT | (nohang ? WNOHANG : 0))) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (!si.si_pid) {
+			*ret = (struct trace_event){ .kind = TRACE_RUNNING };
+			return 0;
+		}
+		if (si.si_code == CLD_TRAPPED || si.si_code == CLD_STOPPED) {
+			classify(stop_status(&si), ret);
+			if (ret->kind == TRACE_SIGNAL)
+				return 0;
+		}
+		/* Killed in between it is still on its way to its end. */
+		got = waitpid(tid, &status, __WALL | WNOHANG);
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		if (got > 0) {
+			classify(status, ret);
+			return 0;
+		}
 	}
-	classify(status, ret);
-	return 0;
+}
+
+void trace_drop_signal(pid_t tid)
+{
+	int status;
+
+	while (waitpid(tid, &status, __WALL | WNOHANG) < 0 && errno == EINTR)
+		;
+}
+
+bool trace_next_stop(pid_t *tid, struct trace_event *ret)
+{
+	siginfo_t si = { 0 };
+
+	if (waitid(P_ALL, 0, &si, WSTOPPED | __WALL | WNOWAIT | WNOHANG) || !si.si_pid)
+		return false;
+	*tid = si.si_pid;
+	return !trace_wait(si.si_pid, true, ret) && ret->kind != TRACE_RUNNING;
 }
 
 int trace_stop(pid_t tid)

@@ -48,8 +48,15 @@ int trace_seize(pid_t tid, unsigned options);
 int trace_set_options(pid_t tid, unsigned options);
 /* Ask a seized thread to stop. */
 int trace_interrupt(pid_t tid);
-/* Wait for the next stop or the death of one thread. -ECHILD: not ours (any more). EINTR is tried again. */
+/*
+ * Wait for the next stop or the death of one thread. -ECHILD: not ours (any more). EINTR is tried again.
+ * A TRACE_SIGNAL is told again and again until the thread is resumed, and is delivered if we die before that.
+ */
 int trace_wait(pid_t tid, bool nohang, struct trace_event *ret);
+/* Take a TRACE_SIGNAL out of the thread: it is not delivered if we die now. */
+void trace_drop_signal(pid_t tid);
+/* Does any thread that we trace stand in a stop that nobody has waited for? Deaths stay to be waited for. */
+bool trace_next_stop(pid_t *tid, struct trace_event *ret);
 /* interrupt + wait until it stands in a TRACE_STOP or TRACE_GROUP; signals that come meanwhile stay undelivered.
  * -ESRCH: it died. */
 int trace_stop(pid_t tid);
