@@ -87,6 +87,19 @@ static bool is_gone(int err)
 	return err == -ENOENT || err == -ESRCH;
 }
 
+/*
+ * What somebody's SIGSTOP stopped under our trace goes on: nobody else can let it, and the others wait for it. It stops when
+ * we let go of it.
+ */
+static void pass_stops(void)
+{
+	struct trace_event ev;
+	pid_t tid;
+
+	while (trace_next_stop(&tid, &ev) && !trace_cont(tid, ev.kind == TRACE_SIGNAL ? ev.sig : 0))
+		;
+}
+
 /* A task that is gone, or a zombie though it should live. */
 static int look(struct restore *x, struct cr_err *e)
 {
@@ -145,6 +158,7 @@ int resume_wait(struct restore *x, uint32_t n, struct cr_err *e)
 			return -EINVAL;
 		if (syscall(SYS_futex, &x->rst.sync->count, FUTEX_WAIT, now, &look_after, NULL, 0) &&
 		    errno == ETIMEDOUT) {
+			pass_stops();
 			err = look(x, e);
 			if (err)
 				return err;
@@ -230,13 +244,17 @@ static int wait_stop(pid_t tid, struct trace_event *ev)
 	}
 }
 
+/* A signal on the way to the stop is taken as if we were not there: the interrupt that was asked for comes behind it. */
 static int stop_one(struct restore *x, size_t i, const struct plan_thread *th, struct cr_err *e)
 {
 	struct trace_event ev;
 	int err = wait_stop(th->tid, &ev);
 
-	if (!err && ev.kind != TRACE_STOP)
-		err = ev.kind == TRACE_DEAD ? -ESRCH : trace_stop(th->tid);
+	while (!err && ev.kind != TRACE_STOP && ev.kind != TRACE_GROUP) {
+		err = ev.kind == TRACE_DEAD ? -ESRCH : trace_cont(th->tid, ev.kind == TRACE_SIGNAL ? ev.sig : 0);
+		if (!err)
+			err = wait_stop(th->tid, &ev);
+	}
 	return err ? trace_failed(&x->plan.tasks[i], th->tid, err, "does not stop", e) : 0;
 }
 
@@ -251,6 +269,12 @@ static int unmap_step(struct restore *x, size_t i, int step)
 
 	if (step) {
 		err = wait_stop(pid, &ev);
+		/* It was stopped by a signal, too, and the interrupt is told once more. */
+		while (!err && (ev.kind == TRACE_STOP || ev.kind == TRACE_GROUP)) {
+			err = trace_cont_syscall(pid);
+			if (!err)
+				err = wait_stop(pid, &ev);
+		}
 		if (err || ev.kind != TRACE_SYSCALL)
 			return err ? err : -ESRCH;
 		if (step == 1)
