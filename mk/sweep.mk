@@ -24,8 +24,8 @@ test-faults: deps-test
 	@python3 test/sweep/faults.py --build $(abspath $O) --dir $(FAULTS_DIR) --out $(abspath $O)/test/faults --seed $(SEED) \
 		--lanes $(JOBS) --errors $(ERRORS) $(MODES:%=--mode %) $(if $(filter all,$N),,--points $N) $(if $(RESUME),--resume)
 
-# make test-soak [N=300]: one tree dumped and restored N times; then test/stage/load.bats with 1,000 tasks of 5 threads, more races.
+# make test-soak [N=300]: one tree dumped and restored N times, in a pid namespace (nobody else takes its pids); then test/stage/load.bats with 1,000 tasks of 5 threads, more races.
 test-soak: deps-test
 	@$(MAKE) --no-print-directory test-programs
-	@BUILD=$(abspath $O) $O/test/victim/reaper python3 test/sweep/soak.py -n $(if $(filter command line,$(origin N)),$N,300) --save $O/test/soak.json
+	@BUILD=$(abspath $O) unshare --pid --fork --mount-proc --kill-child $O/test/victim/reaper python3 test/sweep/soak.py -n $(if $(filter command line,$(origin N)),$N,300) --save $O/test/soak.json
 	@BUILD=$(abspath $O) CROWD_TASKS=1000 BOMB_TASKS=300 RACES=100 RACE_RESTORES=50 SOAK=20 test/run -v test/stage/load.bats

@@ -168,15 +168,16 @@ gone()
 	done
 }
 
-# All processes below and including $1.
+# All processes below and including $1. Without a process for each: trees are large, and the machine may be busy.
 tree_of()
 {
-	local pid child
+	local pid list kids
 	for pid; do
 		echo "$pid"
-		# shellcheck disable=SC2013
-		for child in $(cat /proc/"$pid"/task/*/children 2>/dev/null); do
-			tree_of "$child"
+		for list in "/proc/$pid/task"/*/children; do
+			kids=()
+			{ read -ra kids <"$list"; } 2>/dev/null || : # no newline at its end
+			[ ${#kids[@]} = 0 ] || tree_of "${kids[@]}"
 		done
 	done
 }

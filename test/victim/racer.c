@@ -2,7 +2,7 @@
 /*
  * racer [ROLE...]: a tree of which every task changes what a dump looks at, as fast as it can: tasks that exec, alone and
  * from a thread that is not the leader; fork, spawn and end, start and join threads, change credentials, close and open,
- * map and unmap, change groups, directories, masks and names. Each checks the result of everything that it does. How often
+ * map and unmap, change groups, directories, masks and names, end in all ways. Each checks the result of everything that it does. How often
  * each went round is in the file "ticks" (mapped shared): 8-byte words, [0] failures, [1...] one for each role.
  */
 #include "victim.h"
@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-enum { PAGE = 4096, MAPS = 16, NR_ROLES = 11 };
+enum { PAGE = 4096, MAPS = 16, NR_ROLES = 12 };
 
 static struct ticks {
 	atomic_long failures, rounds[NR_ROLES];
@@ -103,6 +103,32 @@ static void do_forks(int role)
 		_exit(child > 0 && waitpid(child, &status, 0) == child && status == 4 << 8 ? 3 : 5);
 	}
 	always(waitpid(pid, &status, 0) == pid && status == 3 << 8);
+}
+
+static void *end_all(void *arg)
+{
+	_exit((int)(intptr_t)arg);
+}
+
+/* By a thread that is not the leader, by a signal of its own, by one from outside; with a second thread in each. */
+static void do_ends(int role)
+{
+	static const int want[] = { 10 << 8, SIGKILL, SIGTERM };
+	int how = (int)(ticks->rounds[role] % 3), status = 0;
+	pid_t pid = fork();
+
+	always(pid >= 0);
+	if (!pid) {
+		pthread_t t;
+
+		pthread_create(&t, NULL, how ? idle : end_all, (void *)10);
+		if (how == 1)
+			raise(SIGKILL);
+		idle(NULL);
+	}
+	if (how == 2)
+		always(!kill(pid, SIGTERM));
+	always(waitpid(pid, &status, 0) == pid && status == want[how]);
 }
 
 static void do_spawn(int role)
@@ -258,7 +284,7 @@ static const struct {
 	{ "spawn", do_spawn },	   { "creds", do_creds },
 	{ "files", do_files },	   { "maps", do_maps },
 	{ "groups", do_groups },   { "where", do_where },
-	{ "signals", do_signals },
+	{ "signals", do_signals }, { "ends", do_ends },
 };
 
 static void *look(void)
@@ -307,6 +333,8 @@ int main(int argc, char **argv)
 		play(atoi(argv[2]));
 	}
 	umask(0022);
+	errno = 0;
+	need(nice(10) >= 0 || !errno); /* fifteen tasks that never sleep: the tools must get a processor too */
 	need(getcwd(exe + n + 1, sizeof(exe) - (size_t)n - 1) && !setenv("RACER_DIR", exe + n + 1, 1));
 	for (int i = 0; i < NR_ROLES; i++) {
 		if (!chosen(argc, argv, roles[i].name))
