@@ -72,7 +72,9 @@ def state_of(pids):
 			out.append(f'{pid} fd {fd} {link} {info}')
 		for tid in os.listdir(f'/proc/{pid}/task') if os.path.exists(f'/proc/{pid}/task') else []:
 			keep = ('TracerPid', 'SigBlk', 'SigIgn', 'SigCgt', 'Seccomp', 'NoNewPrivs', 'Uid', 'Gid', 'Threads')
-			out += [f'{tid} {x}' for x in read(f'/proc/{pid}/task/{tid}/status').splitlines() if x.split(':')[0] in keep]
+			lines = [x for x in read(f'/proc/{pid}/task/{tid}/status').splitlines() if x.split(':')[0] in keep]
+			# In the handler of its timer, a thread of rich.c blocks SIGRTMIN + 1.
+			out += [f'{tid} SigBlk {int(x[7:], 16) & ~(1 << 34):x}' if x.startswith('SigBlk') else f'{tid} {x}' for x in lines]
 	return out
 
 
