@@ -278,7 +278,7 @@ g = open("place/gone", "w+"); g.write("x" * 900000); g.flush(); os.unlink("place
 	dump
 	check_fine
 	mount -t tmpfs -o size=64k criu-test "$DIR/place" || skip "no tmpfs can be mounted here"
-	check_finds limit "$DIR/place" files
+	check_finds disk-full "$DIR/place" files
 	umount "$DIR/place"
 	rmdir "$DIR/place"
 	check_finds file-missing "$DIR/place" files
@@ -357,7 +357,7 @@ u = socket.socket(socket.AF_UNIX); u.bind('$DIR/place/name'); u.listen()"
 	dump
 	check_fine
 	mount -t tmpfs -o ro criu-test "$DIR/place" || skip "no tmpfs can be mounted here"
-	check_finds system "$DIR/place/name" "unix names"
+	check_finds read-only "$DIR/place/name" "unix names"
 	[[ $REPORT == *"its directory cannot be written"* ]]
 	umount "$DIR/place"
 	rm -r "$DIR/place"
