@@ -280,8 +280,8 @@ rows()
 	start_program sleep 1000
 	dump
 	restore --log-pid -t 1
-	grep -q 'descriptors are in place' "$WORK/restore.log.$PID"
-	run grep -q 'descriptors are in place' "$WORK/restore.log"
+	grep -q 'entering the restorer' "$WORK/restore.log.$PID"
+	run grep -q 'entering the restorer' "$WORK/restore.log"
 	[ "$status" = 1 ]
 	grep -q 'Warn.*--tree' "$WORK/restore.log"
 	dump -R -o -  >"$T/stdout"
