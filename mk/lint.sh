@@ -108,9 +108,9 @@ tidy()
 analyzer()
 {
 	tracked 'lib/*.c' 'tools/*.c' | grep -v /blob/ | xargs -P "$jobs" -n 4 sh -c \
-		"for f; do out=\$($CC $FLAGS -O2 -fanalyzer -c -o /dev/null \"\$f\" 2>&1 | grep -E ': In function |Wanalyzer'); printf '%s\n' \"\$out\"; done" sh |
-		awk '/: In function / { fn = $NF; gsub(/[^A-Za-z0-9_]/, "", fn) }
-		     /warning:.*Wanalyzer/ { f = $1; sub(/:.*/, "", f); w = $NF; gsub(/[][]/, "", w); sub(/^-W/, "", w); print f, fn, w }' |
+		"for f; do out=\$(LC_ALL=C $CC $FLAGS -O2 -fanalyzer -c -o /dev/null \"\$f\" 2>&1 | grep -E 'In function |Wanalyzer'); printf '%s\n' \"\$out\"; done" sh |
+		awk -F "'" '/In function / { fn = $2 }
+		     /warning:.*Wanalyzer/ { f = $0; sub(/:.*/, "", f); w = $0; sub(/.*\[-W/, "", w); sub(/\].*/, "", w); print f, fn, w }' |
 		sort -u | grep -vxF -f <(sed -n "s/: .*//p" mk/analyzer.known)
 }
 
