@@ -60,8 +60,8 @@ static int find_copy(const struct fd_look *l, const struct fdinfo_epoll *t, uint
 {
 	int fd = openat(l->task->proc, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = -ENOENT;
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	bool socket = false;
 	struct dirent *de;
-	bool socket;
 
 	if (!dir) {
 		ret = -errno;
