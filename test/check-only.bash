@@ -26,17 +26,6 @@ start_python()
 	wait_for 10 has_line "$DIR/out.txt" ready || fail "the program is not ready"
 }
 
-# Nothing of bats' own is to be in the tree.
-close_others()
-{
-	local fd
-
-	for fd in /proc/self/fd/*; do
-		fd=${fd##*/}
-		[ "$fd" -le 2 ] || eval "exec $fd>&-" 2>/dev/null
-	done
-}
-
 # A process of this test, outside of the tree.
 start_helper()
 {

@@ -183,16 +183,24 @@ tree_of()
 }
 
 # ---- victims ----
+# Nothing of bats' own is to be in the tree.
+close_others()
+{
+	local fd
+
+	for fd in /proc/self/fd/*; do
+		fd=${fd##*/}
+		[ "$fd" -le 2 ] || eval "exec $fd>&-" 2>/dev/null
+	done
+}
+
 start_program()
 {
 	mkdir -p "$DIR"
 	: >>"$DIR/out.txt"
 	(
 		cd "$DIR" || exit 1
-		for fd in /proc/self/fd/*; do
-			fd=${fd##*/}
-			[ "$fd" -le 2 ] || eval "exec $fd>&-" 2>/dev/null
-		done
+		close_others
 		# The shell between ends, so that the reaper above is the parent.
 		setsid "$@" </dev/null >>out.txt 2>&1 &
 		echo $! >pid

@@ -4,17 +4,6 @@
 load ../lib
 
 # In a terminal of script(1): the job of a shell, dumped from outside.
-# Nothing of bats' own is to be in the tree.
-close_others()
-{
-	local fd
-
-	for fd in /proc/self/fd/*; do
-		fd=${fd##*/}
-		[ "$fd" -le 2 ] || eval "exec $fd>&-" 2>/dev/null
-	done
-}
-
 # @1: "exec ": as leader of the terminal's session; "": as a job of a shell
 start_in_terminal()
 {
