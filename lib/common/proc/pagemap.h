@@ -32,8 +32,8 @@ void proc_pagemap_seek(struct proc_pagemap *p, uint64_t start, uint64_t end);
 /*
  * The next range of memory of the task's own: anonymous, present or swapped out, without the zero page and guard
  * regions; that is what a private mapping holds beyond its file. Ascending; touching ranges may come in parts.
- * Return: 1 got one; 0 the end; -errno (-EPERM: exited, or no right to ptrace). -EAGAIN, once: the kernel has no PAGEMAP_SCAN, so
- * from @pos on each page is looked at: seek to mappings only, or go on.
+ * Return: 1 got one; 0 the end; -errno (-EPERM: exited, or no right to ptrace). -EAGAIN, once: the kernel has no
+ * PAGEMAP_SCAN, so from @pos on each page is looked at: seek to mappings only, or go on.
  */
 int proc_pagemap_next(struct proc_pagemap *p, struct proc_range *ret);
 

@@ -2,7 +2,8 @@
 /*
  * Theory of operation: a number is taken as long as any task uses it, be it as pid, thread id, process group or
  * session; only for the first two there is a directory in /proc, so for the others all processes are asked, and for a
- * socket all their descriptors. This is slow, and for an error message only. What is read may be gone in the next moment: what cannot be read is left out.
+ * socket all their descriptors. This is slow, and for an error message only. What is read may be gone in the next
+ * moment: what cannot be read is left out.
  */
 #include "proc/who.h"
 

@@ -69,8 +69,8 @@ struct remote_batch {
 	struct remote_call *calls;
 	unsigned n;
 	unsigned wait_ms; /* 0: REMOTE_WAIT_MS; of the first batch, for all */
-	bool (*over)(
-		void *); /* asked now and then while calls run: shall they be broken off? Of the first batch, for all */
+	/* Asked now and then while calls run: shall they be broken off? NULL: never. Of the first batch, for all. */
+	bool (*over)(void *);
 	void *over_arg;
 	bool breakable; /* SIGINT, SIGTERM, SIGHUP (blocked by the caller) break the calls off, and stay pending */
 	int err;	/* 0, or -errno: what the calls did is not known. -ESRCH: the thread died; -ETIMEDOUT; -EINTR */
