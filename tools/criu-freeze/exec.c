@@ -237,7 +237,7 @@ int freeze_exec(const struct cr_opts *o, int img, int *ret_code, struct cr_err *
 		err = running(o, &c, &ret, object, sizeof(object), e);
 	if (!err) {
 		err = exec_print(&c, o->tree, ret, o->json, e);
-		if (err && e->code == CR_E_SYSTEM)
+		if (err) /* what it returned must not be lost */
 			cr_err_set(e, CR_E_SYSTEM, -err, "standard output",
 				   "the call was made and returned %lld, but this could not be written",
 				   (long long)ret);
