@@ -54,7 +54,7 @@ int rst_own_load(struct rst_own *own, struct arena *a, struct cr_err *e);
  * @who: "task 12 (bash)"
  */
 int cred_check(const struct rst_own *own, const struct CredsEntry *ce, const char *who, struct cr_err *e);
-int task_check(struct rst *r, const struct rst_own *own, const struct TaskCoreEntry *tc, const char *who,
+int task_check(struct rst *r, const struct rst_own *own, pid_t pid, const struct TaskCoreEntry *tc, const char *who,
 	       struct cr_err *e);
 int seccomp_check(const struct ThreadCoreEntry *th, const struct SeccompEntry *se, const char *who, struct cr_err *e);
 int sig_check(const struct CoreEntry *core, const char *who, struct cr_err *e);

@@ -67,6 +67,23 @@ m = mmap.mmap(-1, 64 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)'
 	jq -e '.findings[] | select(.code == "limit" and .area == "limits" and (.reason | contains("data (ulimit -d)")))' "$T/report.json"
 }
 
+@test "a hard limit that nobody can raise: the edit of the image that the remedy names brings the tree back" {
+	checkpoint
+	PREFIX=(setpriv --bounding-set -sys_resource --inh-caps -sys_resource prlimit --sigpending=1000:1000)
+	check
+	[ "$status" = 1 ]
+	edit=$(jq -r '.findings[] | select(.code == "limit").remedy' "$T/report.json")
+	edit=${edit##*image: }
+	[[ $edit == "crit edit core-$PID.img "*.cur=1000*.max=1000* ]] || fail "remedy: $edit"
+	(cd "$IMG" && eval "$BIN/$edit")
+	check
+	[ "$status" = 0 ]
+	kill "$PID" 2>/dev/null || :
+	wait_for 5 gone "$PID"
+	"${PREFIX[@]}" "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log -v4
+	[ "$(prlimit -p "$PID" -o SOFT,HARD --noheadings --sigpending | tr -s ' ')" = '1000 1000' ]
+}
+
 @test "restore finds: a limit of the caller: address space" {
 	[ ! -e "$BUILD/.sanitized" ] || skip "AddressSanitizer reserves terabytes of address space"
 	checkpoint
@@ -170,13 +187,12 @@ assert libc.mmap(None, 16 << 40, 0, 0x22, -1, 0) not in (None, 2**64 - 1)'
 	check_fine
 }
 
-@test "restore finds: a vdso of another kernel" {
-	checkpoint
-	check_fine
-	# The last page of the pages file that is the vdso's: any change of its code.
-	"$PYTHON" - "$IMG" "$PID" "$CRIT" <<'PY'
-import json, subprocess, sys
-img, pid, crit = sys.argv[1:]
+# Change the vdso in the image: its code, or where a function of it is. Prints where it was.
+change_vdso()
+{
+	"$PYTHON" - "$IMG" "$PID" "$CRIT" "$1" <<'PY'
+import json, struct, subprocess, sys
+img, pid, crit, what = sys.argv[1:]
 load = lambda n: json.loads(subprocess.check_output([crit, 'decode', '-i', '%s/%s' % (img, n)]))['entries']
 vdso = [v for v in load('mm-%s.img' % pid)[0]['vmas'] if int(str(v['status']), 0) & 8][0]
 start, off = int(str(vdso['start']), 0), 0
@@ -184,15 +200,64 @@ head, *maps = load('pagemap-%s.img' % pid)
 for m in maps:
     at, n = int(str(m['vaddr']), 0), m['nr_pages'] * 4096
     if at <= start < at + n:
-        with open('%s/pages-%d.img' % (img, head['pages_id']), 'r+b') as f:
-            f.seek(off + start - at + 0xa00)
-            f.write(b'\xcc' * 16)
+        off += start - at
         break
     off += n
 else:
     sys.exit('no vdso')
+with open('%s/pages-%d.img' % (img, head['pages_id']), 'r+b') as f:
+    f.seek(off)
+    elf = f.read(4096)
+    phoff, phnum = struct.unpack_from('<Q', elf, 32)[0], struct.unpack_from('<H', elf, 56)[0]
+    headers = [struct.unpack_from('<IIQQQQQQ', elf, phoff + 56 * i) for i in range(phnum)]
+    dynamic = [h for h in headers if h[0] == 2][0]
+    tags = dict(struct.unpack_from('<QQ', elf, dynamic[2] + 16 * i) for i in range(dynamic[5] // 16))
+    if what == 'code':
+        f.seek(off + 0xa00)
+        f.write(b'\xcc' * 16)
+    elif what == 'function':  # st_value of symbol 1
+        f.seek(off + tags[6] + 24 + 8)
+        f.write(struct.pack('<Q', struct.unpack_from('<Q', elf, tags[6] + 24 + 8)[0] + 16))
+print(start)
 PY
+}
+
+@test "restore finds: a vdso with functions elsewhere" {
+	checkpoint
+	check_fine
+	change_vdso function
 	check_finds memory-layout vdso kernel
+	[[ $REPORT == *"functions that the kernel gave to the task are elsewhere"* ]]
+	refused memory-layout "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
+}
+
+@test "a vdso with other code, as on another processor: functions are called as before; no thread may stand inside" {
+	start_python 'import threading
+def count():
+    n = 0
+    while True:
+        time.sleep(0.01)
+        print(int(time.clock_gettime(time.CLOCK_MONOTONIC) > 0), flush=True)
+import time
+threading.Thread(target=count, daemon=True).start()'
+	dump
+	start=$(change_vdso none)
+	cp -r "$IMG" "$T/inside"
+	change_vdso code
+	check_fine
+	"$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log -v4
+	n=$(wc -l <"$DIR/out.txt")
+	more() { [ "$(wc -l <"$DIR/out.txt")" -gt $((n + 10)) ]; }
+	wait_for 10 more
+	kill -KILL "$PID"
+	wait_for 5 gone "$PID"
+	# With the code of this kernel a thread may; with other code it may not.
+	IMG=$T/inside
+	"$CRIT" edit "$IMG/core-$PID.img" thread_info.gpregs.ip=$((start + 0xa00))
+	check_fine
+	change_vdso code
+	check_finds memory-layout vdso kernel
+	[[ $REPORT == *"thread $PID stands in code"* ]]
 	refused memory-layout "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
 }
 

@@ -3,14 +3,37 @@
 # Image sets made by CRIU 4.2 itself, restored here: ../shared/fixtures/criu-4.2 (its README says what each holds).
 load ../lib
 
+# A copy of the fixtures with hard limits that this machine has, where they are above ours and cannot be raised: how many
+# processes and signals there may be follows from the size of the memory, so a machine that is like that of the dump has others.
+shared_here()
+{
+	local core i word edit
+
+	cp -r "$SHARED/fixtures/criu-4.2" "$T/fixtures"
+	chmod -R u+w "$T/fixtures"
+	for core in "$T/fixtures/$1/img"/core-*.img; do
+		for word in nproc=6 sigpending=11; do
+			i=${word#*=}
+			word=$(prlimit -o HARD --noheadings --"${word%=*}" | tr -d ' ')
+			[ "$word" != unlimited ] || continue
+			edit=$("$BIN/crit" decode --quote-large -i "$core" | jq -r --arg i "$i" --argjson own "$word" \
+				'.entries[0].tc.rlimits.rlimits[$i | tonumber] // {} | to_entries[] | select(.value | type == "number" and . > $own)
+				| "tc.rlimits.rlimits[\($i)].\(.key)=\($own)"')
+			# shellcheck disable=SC2086
+			[ -z "$edit" ] || "$BIN/crit" edit "$core" $edit
+		done
+	done
+}
+
 # The fixtures have fixed pids: a pid namespace of their own, one at a time on the machine.
 restore_fixture()
 {
 	requires_shared
 	requires_root
+	shared_here "$1"
 	exec 8>/tmp/criu-fixture.lock
 	flock 8
-	run timeout 120 unshare -p -f -m --mount-proc -n sh -c "ip link set lo up; exec '$SHARED/fixtures/criu-4.2/fixture' restore '$CRIU' $1 8>&- 3>&-"
+	run timeout 120 unshare -p -f -m --mount-proc -n sh -c "ip link set lo up; exec '$T/fixtures/fixture' restore '$CRIU' $1 8>&- 3>&-"
 	exec 8>&-
 	echo "$output"
 	[ "$status" = 0 ] || { tail -n 30 /tmp/criu-fixture/"$1"/*.log /tmp/criu-fixture/"$1"/work/*.log; return 1; } 2>/dev/null

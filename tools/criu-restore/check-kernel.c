@@ -217,7 +217,8 @@ static int vdso(struct restore *x, struct cr_err *e)
 	for (size_t i = 0; !err && i < x->plan.nr_images; i++) {
 		if (!x->plan.tasks[i].mm)
 			continue;
-		err = mm_check_vdso(&x->rst, x->plan.tasks[i].mm, x->plan.tasks[i].pid, &x->vdso, e);
+		err = mm_check_vdso(&x->rst, x->plan.tasks[i].mm, x->plan.tasks[i].pid, &x->vdso,
+				    thread_in_vdso(&x->plan.tasks[i]), e);
 		unknown |= err > 0;
 		err = rst_found(&x->rst, err > 0 ? 0 : err, e);
 	}

@@ -88,7 +88,7 @@ int order_check(struct restore *x, struct cr_err *e)
 		err = rst_found(&x->rst, mm_check(&x->rst, t->mm, &x->vdso, who, e), e);
 		rst_area(&x->rst, "limits", 1);
 		if (!err && !only_plan)
-			err = rst_found(&x->rst, task_check(&x->rst, &x->own, t->core->tc, who, e), e);
+			err = rst_found(&x->rst, task_check(&x->rst, &x->own, t->pid, t->core->tc, who, e), e);
 		for (size_t k = 0; !err && k < t->nr_threads; k++)
 			err = check_thread(x, t, t->threads[k].core, e);
 	}

@@ -79,6 +79,9 @@ void tree_kill(struct restore *x);
 /* ---- task.c: the life of a task, up to the blob ---- */
 __attribute__((noreturn)) void task_run(struct restore *x, int k, pid_t parent, bool orphan);
 
+/* A thread that stands in the vdso, 0: none. */
+pid_t thread_in_vdso(const struct plan_task *t);
+
 /* ---- order.c: which kind is asked when ---- */
 int order_check(struct restore *x, struct cr_err *e);
 /* The set of cgroups of a task. */

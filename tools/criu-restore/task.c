@@ -123,13 +123,24 @@ static void bind_to_parent(struct restore *x, pid_t parent, bool orphan)
 	}
 }
 
+pid_t thread_in_vdso(const struct plan_task *t)
+{
+	for (size_t i = 0; t->mm && i < t->nr_threads; i++) {
+		const ThreadInfoX86 *ti = t->threads[i].core->thread_info;
+
+		if (ti && ti->gpregs && mm_in_vdso(t->mm, ti->gpregs->ip))
+			return t->threads[i].tid;
+	}
+	return 0;
+}
+
 static void memory(struct restore *x, struct cr_err *e)
 {
 	struct rst_sync *s = x->rst.sync;
 
 	if (x->mm_done)
 		return;
-	check(x, mm_restore(&x->rst, &x->mm, me(x)->mm, me(x)->pid, &x->segs, &x->vdso, e), e);
+	check(x, mm_restore(&x->rst, &x->mm, me(x)->mm, me(x)->pid, &x->segs, &x->vdso, thread_in_vdso(me(x)), e), e);
 	x->mm_done = true;
 	__atomic_add_fetch(&s->pages_compared, x->mm.compared, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&s->pages_skipped_cow, x->mm.skipped, __ATOMIC_RELAXED);

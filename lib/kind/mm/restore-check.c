@@ -53,7 +53,8 @@ static int find_page(struct rst *r, pid_t pid, uint64_t addr, char name[IMG_NAME
 	return err;
 }
 
-int mm_check_vdso(struct rst *r, const MmEntry *mm, pid_t pid, const struct mm_vdso *own, struct cr_err *e)
+int mm_check_vdso(struct rst *r, const MmEntry *mm, pid_t pid, const struct mm_vdso *own, pid_t inside,
+		  struct cr_err *e)
 {
 	_cleanup_free_ uint8_t *dumped = NULL, *here = NULL;
 	_cleanup_close_ int fd = -1;
@@ -81,5 +82,5 @@ int mm_check_vdso(struct rst *r, const MmEntry *mm, pid_t pid, const struct mm_v
 	if (pread_full(fd, dumped, len, off))
 		return cr_err_set(e, CR_E_IMG_TRUNCATED, 0, name, "it ends before the pages that the pagemap names");
 	memcpy(here, (void *)(own->start + own->len - len), len);
-	return mm_same_vdso(dumped, here, len) ? 0 : mm_vdso_differs(e);
+	return mm_vdso_compare(dumped, here, len, inside, e);
 }

@@ -54,8 +54,14 @@ int mm_check(struct rst *r, const struct MmEntry *mm, const struct mm_vdso *own,
  * Return: how many
  */
 size_t mm_file_keys(const struct MmEntry *mm, uint64_t *v);
-/* Likewise: is the dumped vdso this kernel's? Return: 0 yes; 1 the images do not hold it; -errno with @e. */
-int mm_check_vdso(struct rst *r, const struct MmEntry *mm, pid_t pid, const struct mm_vdso *own, struct cr_err *e);
+/* Does a thread with this instruction pointer stand in the vdso? */
+bool mm_in_vdso(const struct MmEntry *mm, uint64_t ip);
+/*
+ * Likewise: will this kernel's vdso do? @inside: a thread that stands in the dumped one, 0: none
+ * Return: 0 yes; 1 the images do not hold it; -errno with @e.
+ */
+int mm_check_vdso(struct rst *r, const struct MmEntry *mm, pid_t pid, const struct mm_vdso *own, pid_t inside,
+		  struct cr_err *e);
 /* Does a child profit from being forked when the parent's memory is filled? */
 bool mm_shares(const struct MmEntry *parent, const struct MmEntry *child);
 
@@ -70,10 +76,11 @@ struct mm_state {
 
 /*
  * Map everything of @mm, reusing what fits of what @s holds (of another task), and fill it from the images.
+ * @inside: a thread that stands in the vdso, 0: none
  * Return: 0 or -errno with @e.
  */
 int mm_restore(struct rst *r, struct mm_state *s, const struct MmEntry *mm, pid_t pid, const struct mm_segs *segs,
-	       const struct mm_vdso *vdso, struct cr_err *e);
+	       const struct mm_vdso *vdso, pid_t inside, struct cr_err *e);
 /* What must come after the last fork: advice, locks, guard pages. */
 int mm_finish(struct mm_state *s, struct cr_err *e);
 /* A range that is free in the old and the new layout. @prot: PROT_NONE to reserve. Return: address or 0 with @e. */

@@ -34,6 +34,7 @@ struct filler {
 	struct rst *r;
 	struct mm_state *s;
 	const struct mm_vdso *vdso;
+	pid_t inside; /* a thread that stands in the vdso */
 	struct img_reader *pagemap;
 	int fd; /* pages-N.img */
 	char name[IMG_NAME_MAX];
@@ -168,13 +169,7 @@ static int compare_run(struct filler *f, uint8_t *at, uint64_t len, struct cr_er
 	return 0;
 }
 
-int mm_vdso_differs(struct cr_err *e)
-{
-	return cr_err_set(e, CR_E_MEM_LAYOUT, 0, "vdso",
-			  "the code that the kernel gave to the task differs from this kernel's");
-}
-
-/* The dumped code of the vdso must be ours, as ours is what the task gets. */
+/* The task gets ours: will that do? */
 static int compare_vdso(struct filler *f, const VmaEntry *v, uint64_t addr, uint64_t len, struct cr_err *e)
 {
 	_cleanup_free_ uint8_t *dumped = malloc(len), *own = malloc(len);
@@ -189,7 +184,7 @@ static int compare_vdso(struct filler *f, const VmaEntry *v, uint64_t addr, uint
 	if (err)
 		return short_pages(f, err, e);
 	memcpy(own, (void *)(f->vdso->start + f->vdso->len - len), len);
-	return mm_same_vdso(dumped, own, len) ? 0 : mm_vdso_differs(e);
+	return mm_vdso_compare(dumped, own, len, f->inside, e);
 }
 
 static int protect(struct filler *f, long i, int prot, struct cr_err *e)
@@ -337,7 +332,7 @@ static int fill_all(struct filler *f, struct arena *a, struct cr_err *e)
 	return err ? err : check_all_used(f->fd, f->name, f->off, f->pagemap, e);
 }
 
-int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *vdso, struct cr_err *e)
+int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *vdso, pid_t inside, struct cr_err *e)
 {
 	struct img_reader rd;
 	struct arena a = {};
@@ -353,6 +348,7 @@ int mm_fill(struct rst *r, struct mm_state *s, pid_t pid, const struct mm_vdso *
 	f->r = r;
 	f->s = s;
 	f->vdso = vdso;
+	f->inside = inside;
 	f->pagemap = &rd;
 	f->lifted = f->fd = f->thp = -1;
 	if (err) { /* no pagemap: no pages at all */

@@ -429,7 +429,7 @@ static int inherit(struct mm_state *s, const struct mm_state *old, struct cr_err
 }
 
 int mm_restore(struct rst *r, struct mm_state *s, const MmEntry *mm, pid_t pid, const struct mm_segs *segs,
-	       const struct mm_vdso *vdso, struct cr_err *e)
+	       const struct mm_vdso *vdso, pid_t inside, struct cr_err *e)
 {
 	struct mm_state old = *s;
 	struct last_file last = { .fd = -1 };
@@ -449,7 +449,7 @@ int mm_restore(struct rst *r, struct mm_state *s, const MmEntry *mm, pid_t pid, 
 		if (!s->at[i] && !mm_is_special(mm->vmas[i]))
 			err = map_one(r, s, i, segs, &last, e);
 	fd_close(last.fd);
-	return err ? err : mm_fill(r, s, pid, vdso, e);
+	return err ? err : mm_fill(r, s, pid, vdso, inside, e);
 }
 
 static int advise(const VmaEntry *v, uint64_t at, struct cr_err *e)

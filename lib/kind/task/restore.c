@@ -136,17 +136,28 @@ int rst_own_load(struct rst_own *own, struct arena *a, struct cr_err *e)
 	return 0;
 }
 
-static int limit_check(const struct rst_own *own, const RlimitEntry *l, size_t i, const char *who, struct cr_err *e)
+/* A container may have a little less than the machine of the dump, and nobody in it can raise it: then the image has to. */
+static int limit_check(const struct rst_own *own, const RlimitEntry *l, size_t i, pid_t pid, const char *who,
+		       struct cr_err *e)
 {
+	long long have = (long long)own->rlim[i].rlim_max;
+	char soft[64] = "";
+
 	if (l->max <= own->rlim[i].rlim_max)
 		return 0;
 	cr_err_set(e, CR_E_LIMIT, 0, who, "its hard limit of %s is %lld, ours %lld, and it cannot be raised",
-		   limit_names[i], (long long)l->max, (long long)own->rlim[i].rlim_max);
-	cr_err_remedy(e, "raise the hard limit of the shell, or run with CAP_SYS_RESOURCE");
+		   limit_names[i], (long long)l->max, have);
+	if (l->cur > own->rlim[i].rlim_max)
+		snprintf(soft, sizeof(soft), " 'tc.rlimits.rlimits[%zu].cur=%lld'", i, have);
+	cr_err_remedy(e,
+		      "raise the hard limit of the shell, run with CAP_SYS_RESOURCE, or lower it in the image: "
+		      "crit edit core-%d.img%s 'tc.rlimits.rlimits[%zu].max=%lld'",
+		      pid, soft, i, have);
 	return -EPERM;
 }
 
-int task_check(struct rst *r, const struct rst_own *own, const TaskCoreEntry *tc, const char *who, struct cr_err *e)
+int task_check(struct rst *r, const struct rst_own *own, pid_t pid, const TaskCoreEntry *tc, const char *who,
+	       struct cr_err *e)
 {
 	size_t n = tc->rlimits ? tc->rlimits->n_rlimits : 0;
 	bool may_raise = own->creds.eff >> CAP_SYS_RESOURCE & 1;
@@ -156,7 +167,7 @@ int task_check(struct rst *r, const struct rst_own *own, const TaskCoreEntry *tc
 		return cr_err_set(e, CR_E_IMG_UNKNOWN, 0, who, "it has %zu resource limits, this kernel %d", n,
 				  RST_RLIMITS);
 	for (size_t i = 0; !err && !may_raise && i < n; i++)
-		err = rst_found(r, limit_check(own, tc->rlimits->rlimits[i], i, who, e), e);
+		err = rst_found(r, limit_check(own, tc->rlimits->rlimits[i], i, pid, who, e), e);
 	if (err)
 		return err;
 	if (tc->has_oom_score_adj && tc->oom_score_adj < own->oom_score_adj && !may_raise) {
