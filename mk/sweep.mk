@@ -4,7 +4,6 @@
 # make test-kill [N=2000] [SEED=1] [JOBS=2]: the kill sweep (doc/reliability.md); test/sweep/kill.bats runs a short one in make test.
 N ?= 200
 SEED ?= 1
-JOBS ?= 2
 SWEEP_PROGRAMS := $(patsubst %.c,$O/%,$(wildcard test/sweep/*.c))
 $O/test/sweep/%: test/sweep/%.c
 	$(call say,TEST)mkdir -p $(@D) && $(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE -Itest/victim -MMD -MP -MT $@ -o $@ $< -pthread

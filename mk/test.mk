@@ -62,10 +62,12 @@ $O/test/real/%.class: test/real/%.java
 test-programs: all $(DYNAMIC:%=$O/dyn/%) $(UNIT_TESTS) $(KERNEL_TESTS) $(VICTIMS) $(GO_VICTIMS) $(JAVA_VICTIMS)
 
 # ---- running ----
+# How many test files, or runs of a sweep, at a time.
+JOBS ?= 2
 BATS_FILES := $(wildcard test/stage/*.bats test/kind/*.bats test/sweep/*.bats test/real/*.bats test/wrapper/*.bats)
 test: deps-test
 	@$(MAKE) --no-print-directory test-programs
-	@BUILD=$(abspath $O) test/run $(UNIT_TESTS) $(KERNEL_TESTS) $(BATS_FILES)
+	@BUILD=$(abspath $O) JOBS=$(JOBS) test/run $(UNIT_TESTS) $(KERNEL_TESTS) $(BATS_FILES)
 
 # One test: make check-one T=test/kind/pipe.bats [F='name of the test']
 check-one: test-programs
