@@ -61,6 +61,7 @@ m = mmap.mmap(-1, 64 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)'
 	[ "$status" = 1 ]
 	found limit-files RLIMIT_NOFILE limits
 	found limit "$PID" limits
+	[ ! -e "$BUILD/.sanitized" ] || return 0 # AddressSanitizer needs more data than that itself
 	PREFIX=(prlimit --data=40000000:)
 	check
 	[ "$status" = 1 ]
