@@ -177,7 +177,7 @@ def main():
 	p.add_argument('--mode', action='append', choices=list(JUDGES), help='repeatable; default: dump and restore')
 	p.add_argument('--points', type=int, default=0, help='at most so many runs a mode, evenly chosen (0: all)')
 	p.add_argument('--errors', default='turn', choices=('first', 'turn', 'all'))
-	p.add_argument('--only', help='points whose text (TASK:CALL:N:ERROR) matches this expression')
+	p.add_argument('--only', help='points whose text matches this expression (TASK:CALL:N:ERROR OBJECT)')
 	p.add_argument('--seed', type=int, default=1)
 	p.add_argument('--lanes', type=int, default=0, help='so many runs side by side, each lane in namespaces of its own (0: one, without)')
 	p.add_argument('--dir', required=True, help='where the trees and images are; quick on a tmpfs')

@@ -84,7 +84,7 @@ def choose(points, opt):
 			# Another error for each call in turn, so that a short run sees all kinds.
 			out.append((point, faults[(i * 7 + opt.seed) % len(faults)], obj))
 	if opt.only:
-		out = [x for x in out if re.search(opt.only, f'{x[0]}:{fault_name(x[1])}')]
+		out = [x for x in out if re.search(opt.only, f'{x[0]}:{fault_name(x[1])} {x[2]}')]
 	if opt.points and len(out) > opt.points:
 		step = len(out) / opt.points
 		out = [out[int(i * step)] for i in range(opt.points)]

@@ -223,7 +223,8 @@ class Lab:
 		return subprocess.run(args, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors='replace',
 				      timeout=4 * LIMIT, cwd=self.top, env={
 					      'PATH': os.path.join(self.opt.build, 'bin') + ':/usr/sbin:/usr/bin:/sbin:/bin',
-					      'CRIU_CONFIG_FILE': '', 'HOME': '/nonexistent'})
+					      'CRIU_CONFIG_FILE': '', 'HOME': '/nonexistent',
+					      'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '')})
 
 	def inject(self, mode, point=None, record=None):
 		"""The run of a mode below the injector."""
