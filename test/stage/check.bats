@@ -102,6 +102,18 @@ verdict()
 	[ "$(jq -c '[.verdict, .features[].name]' <<<"$output")" = '["good","external_net_ns"]' ]
 }
 
+@test "several features at a time, and the list, also as JSON" {
+	run "$CRIU" check --feature external_net_ns --feature link_nsid
+	[ "$status" = 0 ] && [ "$output" = 'external_net_ns is supported
+link_nsid is supported' ]
+	run "$CRIU" check --feature external_net_ns --feature link_nsid --json
+	[ "$(jq -c '[.verdict, .features[].name]' <<<"$output")" = '["good","external_net_ns","link_nsid"]' ]
+	EXIT=1 refused usage "$CRIU" check --feature external_net_ns --feature bogus
+	"$CRIU" check --feature list >"$T/list"
+	"$CRIU" check --feature list --json >"$T/list.json"
+	jq -r '.features[].name' "$T/list.json" | diff - "$T/list"
+}
+
 @test "an unknown feature: CRIU's words, exit 1" {
 	refused usage "$CRIU" check --feature no_such_thing
 	[[ $output == *"Unknown feature no_such_thing"*"criu check --feature list"* ]]

@@ -90,7 +90,7 @@ checkpoint()
 	[[ $output == *"
 This CPU lacks (the program may have chosen code by it):
   3dnow  - refused"* ]] || { echo "$output"; return 1; }
-	[[ $output == *"cpuinfo.img: this CPU does not fit (--cpu-cap=fpu,ins)"* ]]
+	[[ $output == *"Error ("*"cpuinfo.img: this CPU does not fit (--cpu-cap=fpu,ins) ("*") [cpu]"* ]]
 	run "$CHECK" cpuinfo check -D "$IMG"
 	[ "$status" = 1 ]
 }

@@ -177,3 +177,11 @@ same()
 	EXIT=100 refused usage "$BIN/criu-freeze" --dry-run -t "$PID" -D "$IMG"
 	runs "$PID"
 }
+
+@test "dry run: wrong usage, with the exit codes of criu dump" {
+	for args in '--bogus -t 1' '-t x' '-t'; do
+		# shellcheck disable=SC2086
+		run "$CRIU" dump --dry-run $args
+		[ "$status" = 1 ] || fail "criu dump --dry-run $args: $status"
+	done
+}

@@ -82,6 +82,14 @@ verbs_agree()
 	complete_with criu-freeze -t '' | grep -qx $$
 }
 
+@test "a value that may be missing is shown as it is to be written" {
+	for tool in $TOOLS; do
+		"$BIN/$tool" --help | grep -E -- '--[a-z-]+\[[A-Z]' && fail "$tool: no = before the value"
+	done
+	"$CRIU" --help | grep -q -- ' --cpu-cap\[=LIST\] '
+	"$CRIU" --help | grep -q -- ' -v, --verbosity\[=N\] '
+}
+
 @test "--help and --version that cannot be written are an error, and which one" {
 	for tool in $TOOLS crit; do
 		for option in --help --version; do
@@ -90,7 +98,16 @@ verbs_agree()
 			fi
 			# What a shell's echo says of it differs.
 			grep -qE 'standard output: cannot be written.*No space left|echo: .*error' "$T/err" || fail "$tool $option: $(cat "$T/err")"
+			if "$BIN/$tool" $option >&- 2>"$T/err"; then
+				fail "$tool $option, standard output closed: it ends with 0"
+			fi
+			[ -s "$T/err" ]
 		done
+	done
+	for verb in 'check --feature list' 'explain cpu' 'dump --help'; do
+		# shellcheck disable=SC2086
+		! "$CRIU" $verb >&- 2>"$T/err" || fail "criu $verb, standard output closed: it ends with 0"
+		[ -s "$T/err" ]
 	done
 	for verb in "crit show" "criu-freeze seal" "criu-check explain"; do
 		# shellcheck disable=SC2086

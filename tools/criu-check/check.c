@@ -101,40 +101,54 @@ static int check_all(const struct cr_opts *o, int *code, struct cr_err *e)
 	return 0;
 }
 
-static int list(void)
+static int list(const struct cr_opts *o, struct cr_err *e)
 {
-	for (const struct feature *f = features; f->name; f++)
-		puts(f->name);
-	return 0;
+	json_t *rows = o->json ? json_array() : NULL;
+
+	for (const struct feature *f = features; f->name; f++) {
+		if (rows)
+			json_array_append_new(rows, json_pack("{s:s, s:s?}", "name", f->name, "since", f->since));
+		else
+			puts(f->name);
+	}
+	return rows ? json_print(json_pack("{s:i, s:o}", "format", 1, "features", rows), e) : 0;
 }
 
-static int check_one(const struct cr_opts *o, int *code, struct cr_err *e)
+static const struct feature *find(const char *name, struct cr_err *e)
 {
-	const struct feature *f = features;
+	for (const struct feature *f = features; f->name; f++)
+		if (!strcmp(f->name, name))
+			return f;
+	/* CRIU's words */
+	cr_err_set(e, CR_E_USAGE, 0, "--feature", "Unknown feature %s", name);
+	cr_err_remedy(e, "see criu check --feature list");
+	return NULL;
+}
+
+static int check_named(const struct cr_opts *o, int *code, struct cr_err *e)
+{
 	json_t *rows;
 
-	while (f->name && strcmp(f->name, o->feature) != 0)
-		f++;
-	if (!f->name) {
-		/* CRIU's words */
-		cr_err_set(e, CR_E_USAGE, 0, "--feature", "Unknown feature %s", o->feature);
-		cr_err_remedy(e, "see criu check --feature list");
-		return -EINVAL;
-	}
+	for (unsigned i = 0; i < o->feature.n; i++)
+		if (!find(o->feature.v[i], e))
+			return -EINVAL;
 	rows = o->json ? json_array() : NULL;
-	*code = test(f, rows) == PROBE_YES ? 0 : CR_REFUSED;
-	if (rows)
-		return print_json(rows, *code ? "bad" : "good", e);
-	if (!*code)
-		printf("%s is supported\n", f->name);
-	return 0;
+	for (unsigned i = 0; i < o->feature.n; i++) {
+		const struct feature *f = find(o->feature.v[i], NULL);
+
+		if (test(f, rows) != PROBE_YES)
+			*code = CR_REFUSED;
+		else if (!rows)
+			printf("%s is supported\n", f->name);
+	}
+	return rows ? print_json(rows, *code ? "bad" : "good", e) : 0;
 }
 
 int verb_check(const struct cr_opts *o, char **words, int nr, int *code, struct cr_err *e)
 {
 	if (nr)
 		return cr_err_set(e, CR_E_USAGE, 0, "criu check", "it takes no word (%s)", words[0]);
-	if (!o->feature)
+	if (!o->feature.n)
 		return check_all(o, code, e);
-	return strcmp(o->feature, "list") ? check_one(o, code, e) : list();
+	return o->feature.n == 1 && !strcmp(o->feature.v[0], "list") ? list(o, e) : check_named(o, code, e);
 }

@@ -94,6 +94,7 @@ static int check(const struct cr_opts *o, int img, unsigned caps, int *code, str
 {
 	struct cpu_info then, here;
 	struct cpu_diffs d = { 0 };
+	struct cr_err mismatch;
 	const char *from;
 	uint64_t used = 0;
 	unsigned refused = 0;
@@ -126,7 +127,8 @@ static int check(const struct cr_opts *o, int img, unsigned caps, int *code, str
 		print_text(&then, &here, &d, all_used);
 	if (refused) {
 		caps_text(caps, text);
-		log_error("%s: this CPU does not fit (--cpu-cap=%s)", from, text);
+		cr_err_set(&mismatch, CR_E_CPU, 0, from, "this CPU does not fit (--cpu-cap=%s)", text);
+		log_failure(&mismatch);
 		*code = o->as_criu ? CRIU_MISMATCH : CR_REFUSED;
 	}
 	cpu_diffs_free(&d);

@@ -44,9 +44,9 @@ static int verb(const struct cr_opts *o, int img, int *code, struct cr_err *e)
 	const struct verb *v = find(name);
 
 	if (!*name)
-		return cr_err_set(e, CR_E_USAGE, 0, "criu-check", "a verb is missing");
+		return cr_err_set(e, CR_E_USAGE, 0, "command line", "a verb is missing");
 	if (!v)
-		return cr_err_set(e, CR_E_USAGE, 0, "criu-check", "there is no verb %s", name);
+		return cr_err_set(e, CR_E_USAGE, 0, "command line", "there is no verb %s", name);
 	if (v->run)
 		return v->run(o, o->words + 1, o->nr_words - 1, code, e);
 	return v->run_img(o, img, o->words + 1, o->nr_words - 1, code, e);

@@ -430,7 +430,7 @@ int dry_run(const struct cr_opts *o, struct cr_err *e)
 
 	if (o->tree <= 0) {
 		free(d.status);
-		return cr_err_set(e, CR_E_USAGE, 0, "criu-collect --dry-run", "-t PID is missing");
+		return cr_err_set(e, CR_E_USAGE, 0, "command line", "-t PID is missing");
 	}
 	/* Warnings are part of the answer. */
 	if (cr_log_level == CR_LOG_WARN)

@@ -45,7 +45,7 @@ static int verb(const struct cr_opts *o, int img, int *code, struct cr_err *e)
 	if (!strcmp(v, "exec"))
 		return freeze_exec(o, img, code, e) ?: cr_err_stdout(e);
 	if (o->nr_words > 1)
-		return cr_err_set(e, CR_E_USAGE, 0, "criu-freeze", "%s takes no more words", v);
+		return cr_err_set(e, CR_E_USAGE, 0, "command line", "%s takes no more words", v);
 	if (!strcmp(v, "end"))
 		return freeze_end(o, img, code, e);
 	if (!strcmp(v, "seal"))
@@ -62,7 +62,7 @@ static int verb(const struct cr_opts *o, int img, int *code, struct cr_err *e)
 		return freeze_cont(o, img, e);
 	if (!strcmp(v, "unlock"))
 		return unlock() ?: cr_err_stdout(e);
-	return cr_err_set(e, CR_E_USAGE, 0, "criu-freeze", "there is no verb %s", v);
+	return cr_err_set(e, CR_E_USAGE, 0, "command line", "there is no verb %s", v);
 }
 
 int main(int argc, char **argv)

@@ -171,7 +171,7 @@ int freeze_start(const struct cr_opts *o, int img, struct cr_err *e)
 	int err, root;
 
 	if (o->tree <= 0)
-		return cr_err_set(e, CR_E_USAGE, 0, "criu-freeze", "-t PID is missing");
+		return cr_err_set(e, CR_E_USAGE, 0, "command line", "-t PID is missing");
 	if (o->dry_run) {
 		cr_err_set(e, CR_E_USAGE, 0, "--dry-run", "it is for criu-collect, before anything is stopped");
 		cr_err_remedy(e, "run criu-collect --dry-run -t %d", o->tree);

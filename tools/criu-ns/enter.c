@@ -151,7 +151,7 @@ int ns_enter(struct ns *n, struct cr_err *e)
 	int err, status;
 
 	if (n->o.tree <= 0)
-		return cr_err_set(e, CR_E_USAGE, 0, "criu-ns", "-t PID is missing");
+		return cr_err_set(e, CR_E_USAGE, 0, "command line", "-t PID is missing");
 	err = look_at(n->o.tree, &pid_ns, &mnt_ns, &inner, e);
 	if (err)
 		return err;

@@ -43,7 +43,7 @@ static int action(struct ns *n, struct cr_err *e)
 		puts(usage);
 		return CR_REFUSED;
 	}
-	cr_err_set(e, CR_E_USAGE, 0, "criu-ns", "there is no action %s", name);
+	cr_err_set(e, CR_E_USAGE, 0, "command line", "there is no action %s", name);
 	log_failure(e);
 	return NS_EXIT_ACTION;
 }

@@ -492,14 +492,15 @@ bool cr_option_next(const char **pos, struct cr_option *ret)
 
 static void help_row(FILE *out, const struct row *r)
 {
+	const char *arg = r->arg ? r->arg : "";
 	char left[80];
 
 	snprintf(left, sizeof(left), "%c%c%c --%s%s%s", r->letter ? '-' : ' ', r->letter ? r->letter : ' ',
 		 r->letter ? ',' : ' ', r->name,
 		 !r->arg	   ? ""
-		 : arg_optional(r) ? ""
+		 : arg_optional(r) ? "[="
 				   : " ",
-		 r->arg ? r->arg : "");
+		 arg_optional(r) ? arg + 1 : arg);
 	fprintf(out, "  %-34s %s\n", left, r->help);
 }
 

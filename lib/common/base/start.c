@@ -120,15 +120,15 @@ static void survive_limits(void)
 	sigaction(SIGXFSZ, &(struct sigaction){ .sa_handler = nothing }, NULL);
 }
 
-/* 0 to 2 must be taken, or what is opened next gets their numbers and the log is written into an image. */
+/*
+ * 0 to 2 must be taken, or what is opened next gets their numbers and the log is written into an image. To a standard output
+ * that is closed nothing can be written: who prints something is to fail.
+ */
 static void fill_standard(void)
 {
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO && !fcntl(fd, F_SETFD, 0));
-	fd_close(fd);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
 }
 
 /*
