@@ -133,6 +133,97 @@ verify()
 	victim_finish
 }
 
+# Each line: a fixture, an image, and a change to its JSON that no tree of processes, or no image of one, can have.
+# What is after # is a part of what crit verify says.
+NO_TREE='
+tree pstree [1].pgid=0                                # zero is none
+tree pstree [1].sid=0                                 # zero is none
+tree pstree [1].pid=24030                             # pid 24030 is not unique
+tree pstree [1].ppid=99                               # parent 99 does not come before
+tree pstree [3].ppid=0                                # only the first task is the root
+tree pstree [0].sid=24033                             # its session 24033 is led from inside its tree
+tree pstree [0].sid=24031                             # its session 24031 is led from inside its tree
+tree pstree [0].pgid=24031                            # it leads its session, but is in group 24031
+tree pstree [1].sid=24033                             # its session 24033 depends on itself
+tree pstree [1].sid=4242,[1].pgid=24030               # the leader of its group 24030 is in another session
+tree pstree [3].sid=4242                               # the leader of its group 24030 is in another session
+tree pstree [2].pgid=24030                            # it leads its session, but is in group 24030
+tree pstree [3].pgid=24033                            # the leader of its group 24033 is in another session
+tree pstree [3].sid=24031,[3].pgid=24032              # of its session 24031, task 24031 is no leader
+tree pstree [3].sid=4242,[3].pgid=4343,[1].pgid=4343  # the leader of its group 4343 is in another session
+tree core-24031 [0].tc.task_state=6                   # its parent 24031 is a zombie
+tree core-24030 [0].tc.task_state=2                   # is a zombie
+tree core-24031 [0].tc.task_state=4                   # task_state 4
+tree core-24031 [0].tc=null                           # tc belongs to the leader
+tree core-24031 [0].thread_core=null                  # no thread_core
+tree core-24031 [0].thread_info=null                  # X86_64 thread with no registers
+tree mm-24031 [0].vmas=[]                             # no mappings
+threads pstree [0].threads[2]=24021                   # a tid is not unique
+threads pstree [0].threads[2]=0                       # core-0.img is missing
+threads pstree [0].threads[0]=24099                   # the leader is not among the threads
+threads pstree [0].pgid=24021                         # it leads its session, but is in group 24021
+threads pstree [0].sid=24021                          # its session 24021 is led from inside its tree
+'
+
+# change IMAGE PATH=VALUE[,PATH=VALUE...]: as crit edit, but of values that it would refuse.
+change()
+{
+	"$CRIT" decode -i "$IMG/$1.img" | "$PYTHON" -c 'if True:
+		import json, re, sys
+		image = json.load(sys.stdin)
+		for path, value in re.findall(r"([^=]+)=([^,]+),?", sys.argv[1]):
+		    *steps, last = [int(s) if s.isdigit() else s for s in re.findall(r"\w+", path)]
+		    at = image["entries"]
+		    for step in steps:
+		        at = at[step]
+		    at[last] = json.loads(value)
+		    if at[last] is None:
+		        del at[last]
+		json.dump(image, sys.stdout)' "$2" >"$T/json"
+	"$CRIT" encode -i "$T/json" -o "$IMG/$1.img"
+}
+
+@test "what a restore calls a bad image is an error here: tasks, groups, sessions" {
+	requires_fixtures
+	while read -r name image edit text; do
+		[ -n "$name" ] || continue
+		copy_of "$name"
+		change "$image" "$edit"
+		run "$BIN/criu-restore" --plan -D "$IMG"
+		[ "$status" = 2 ] && [[ $output == *"[image-"* ]] || fail "$name $image $edit: the plan: $output"
+		verify
+		[ "$status" = 2 ] || fail "$name $image $edit: no error, but the plan says: $("$BIN/criu-restore" --plan -D "$IMG" 2>&1)"
+		[[ $output == *"${text#\# }"* ]] || fail "$name $image $edit"
+	done <<<"$NO_TREE"
+}
+
+@test "sessions and groups that are right: of the outside, without a leader, older than the parent's" {
+	for edit in [0].sid=4242,[1].sid=4242,[3].sid=4242 [1].pgid=4242 [1].sid=4242,[1].pgid=4242 [2].sid=24030,[2].pgid=24030 \
+		[1].sid=24031,[3].ppid=24031; do
+		copy_of tree
+		change pstree "$edit"
+		"$BIN/criu-restore" --plan --shell-job -D "$IMG"
+		verify
+		[ "$status" = 0 ] && [ -z "$output" ] || fail "$edit"
+	done
+}
+
+@test "a pid namespace of its own begins with pid 1; one that --external named need not" {
+	copy_of namespaces
+	run "$CRIT" edit "$IMG" --set-root-pid 5
+	[ "$status" = 2 ]
+	[[ $output == *"pstree.img: entry 0: the root has a pid namespace of its own, but pid 5, not 1"* ]]
+	id=$("$CRIT" decode -i "$IMG/ids-1.img" | jq .entries[0].pid_ns_id)
+	echo '{"magic": "PIDNS", "entries": [{"ext_key": "pid[1]:x"}]}' | "$CRIT" encode -o "$IMG/pidns-$id.img"
+	"$CRIT" edit "$IMG" --set-root-pid 5
+	verify
+	[ "$status" = 0 ] && [ -z "$output" ]
+	rm "$IMG/pidns-$id.img"
+	verify
+	[ "$status" = 2 ]
+	[ "${#lines[@]}" = 1 ]
+}
+
 @test "no directory: exit 1; wrong usage: 100; names from images are printed safely" {
 	run "$CRIT" verify "$T/none"
 	[ "$status" = 1 ]

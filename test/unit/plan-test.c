@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Who makes whom: sessions and groups of a restore's plan. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "image/plan-tree.h"
 #include "tap.h"
-#include "tools/criu-restore/plan-tree.c"
 
 struct row {
 	pid_t pid, ppid, pgid, sid;
@@ -97,6 +98,10 @@ static void groups(void)
 	ok(MAKE(false, { 10, 0, 10, 10 }, { 11, 10, 11, 11 }, { 12, 10, 11, 10 }) == -EINVAL &&
 		   e.code == CR_E_IMG_CORRUPT,
 	   "a leader in another session is refused");
+	ok(MAKE(false, { 10, 0, 10, 10 }, { 11, 10, 11, 10 }, { 12, 11, 11, 12 }) == -EINVAL && p.wrong == 2,
+	   "so is the leader of a session in a group of another");
+	ok(MAKE(false, { 10, 0, 10, 10 }, { 11, 10, 12, 11 }, { 12, 11, 12, 11 }) == -EINVAL && p.wrong == 1,
+	   "and in another of its own");
 	arena_free(&a);
 }
 
@@ -126,6 +131,14 @@ static void circles(void)
 		   e.code == CR_E_IMG_CORRUPT,
 	   "a task in the session of its own child is refused");
 	ok(MAKE(false, { 10, 0, 11, 11 }, { 11, 10, 11, 11 }) == -EINVAL, "so is the root");
+	ok(MAKE(false, { 10, 0, 10, 10 }, { 11, 10, 10, 10 }, { 12, 10, 12, 11 }) == -EINVAL && p.wrong == 2,
+	   "so is a session that its leader is not in");
+	ok(MAKE(false, { 10, 0, 10, 10 }, { 11, 10, 11, 11 }, { 12, 11, 12, 12 }, { 13, 12, 13, 11 },
+		{ 14, 12, 14, 10 }) == -EINVAL &&
+		   p.wrong == 2,
+	   "so are children from two sessions that are both older");
+	p = (struct plan){};
+	plan_index(&p, &a, 11, 0);
 	ok(plan_index(&p, &a, 11, 0) == -EEXIST, "a pid that stands twice");
 	for (pid_t i = 1000; i < 3000; i++)
 		if (plan_index(&p, &a, i, i))

@@ -306,5 +306,6 @@ void verify_tree(struct verify *v)
 		v_expect(v, t->pid && !v_seen(v, &pids, t->pid), i->name, w.entry, "pid %u is not unique", t->pid);
 		check_task(v, w.entry, t, &tids);
 	}
+	verify_sessions(v);
 	check_all_orphans(v, &tids);
 }

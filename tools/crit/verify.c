@@ -3,7 +3,7 @@
  * crit verify: is a directory a well-formed checkpoint?
  *
  * Theory of operation: first each image by itself (verify-load.c, verify-wire.c), its entries kept; then what is between
- * images, by area (verify-tree.c, -file.c, -things.c, -mem.c, -ns.c, -raw.c); last the manifest. Nothing stops at the
+ * images, by area (verify-tree.c, -sessions.c, -file.c, -things.c, -mem.c, -ns.c, -raw.c); last the manifest. Nothing stops at the
  * first finding. The parent directory, and its parent, are looked at in the same way first, since pagemaps refer to them.
  */
 #include "verify.h"

@@ -100,6 +100,7 @@ bool verify_wire(struct verify *v, const char *file, long entry, const ProtobufC
 		 const uint8_t *data, size_t len);
 /* The checks across images. */
 void verify_tree(struct verify *v);
+void verify_sessions(struct verify *v);
 void verify_files(struct verify *v);
 void verify_file_refs(struct verify *v);
 void verify_things(struct verify *v);

@@ -16,10 +16,12 @@
  * Groups are joined when all tasks exist; a group whose leader is gone gets a helper as well.
  * Requirements are found from the leaves up (`born`), creators from the root down.
  */
-#include <errno.h>
-#include <string.h>
+#include "plan-tree.h"
 
-#include "plan.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 
 static uint32_t slot(const struct plan *p, pid_t pid)
 {
@@ -81,6 +83,21 @@ const char *plan_who(const struct plan_task *t, char *buf, size_t size)
 	return buf;
 }
 
+/* No tree of processes can be so. Return: -EINVAL */
+static int wrong(struct plan *p, size_t k, struct cr_err *e, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+static int wrong(struct plan *p, size_t k, struct cr_err *e, const char *fmt, ...)
+{
+	char who[64], text[128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	p->wrong = k;
+	return cr_err_set(e, CR_E_IMG_CORRUPT, 0, plan_who(&p->tasks[k], who, sizeof(who)), "%s", text);
+}
+
 static bool is_leader(const struct plan_task *t)
 {
 	return t->sid == t->pid;
@@ -98,8 +115,6 @@ static bool above_has(const struct plan *p, int t, pid_t sid)
 /* From the leaves up: children of a leader that are in a session above were born before it became one. */
 static int find_born(struct plan *p, struct cr_err *e)
 {
-	char who[64];
-
 	for (size_t k = p->nr; k-- > 0;) {
 		struct plan_task *t = &p->tasks[k], *up;
 
@@ -111,9 +126,9 @@ static int find_born(struct plan *p, struct cr_err *e)
 		if (!is_leader(up) || t->born == up->pid || !above_has(p, t->parent, (pid_t)t->born))
 			continue;
 		if (up->born != PLAN_ANY && up->born != t->born)
-			return cr_err_set(e, CR_E_IMG_CORRUPT, 0, plan_who(up, who, sizeof(who)),
-					  "its children are in sessions %d and %d, both older than its own",
-					  (int)up->born, (int)t->born);
+			return wrong(p, (size_t)t->parent, e,
+				     "its children are in sessions %d and %d, both older than its own", (int)up->born,
+				     (int)t->born);
 		up->born = t->born;
 	}
 	return 0;
@@ -178,8 +193,7 @@ static int place_root(struct plan *p, bool shell_job, struct cr_err *e)
 	char who[64];
 
 	if (t->born != PLAN_ANY && t->born != p->outside_sid)
-		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, plan_who(t, who, sizeof(who)),
-				  "its session %d is led from inside its tree", t->sid);
+		return wrong(p, 0, e, "its session %d is led from inside its tree", t->sid);
 	if (p->outside_sid && !shell_job)
 		return cr_err_set(e, CR_E_SESSION_OUTSIDE, 0, plan_who(t, who, sizeof(who)),
 				  "session %d and group %d belong to the outside", t->sid, t->pgid);
@@ -207,6 +221,10 @@ static int place(struct plan *p, struct arena *a, int k, struct cr_err *e)
 					      : 0;
 			if (err)
 				return err;
+		} else if (p->tasks[leader].pid != born || !is_leader(&p->tasks[leader])) {
+			/* What it makes would come into the session that it is in. */
+			return wrong(p, (size_t)k, e, "of its session %d, task %d is no leader", born,
+				     p->tasks[leader].pid);
 		}
 		by = leader;
 		c.how = p->tasks[leader].parent == p->tasks[k].parent ? PLAN_SIBLING : PLAN_ORPHAN;
@@ -218,12 +236,13 @@ static int place(struct plan *p, struct arena *a, int k, struct cr_err *e)
 static int place_groups(struct plan *p, struct arena *a, struct cr_err *e)
 {
 	size_t n = p->nr;
-	char who[64];
 	int g, err;
 
 	for (size_t k = 0; k < n; k++) {
 		struct plan_task *t = &p->tasks[k];
 
+		if (is_leader(t) && t->pgid != t->pid) /* setsid() begins both, setpgid() refuses such a task */
+			return wrong(p, k, e, "it leads its session, but is in group %d", t->pgid);
 		if (t->pgid == t->pid || (p->outside_pgid && t->pgid == p->outside_pgid))
 			continue;
 		g = plan_find(p, t->pgid);
@@ -234,38 +253,33 @@ static int place_groups(struct plan *p, struct arena *a, struct cr_err *e)
 			if (err)
 				return err;
 		} else if (p->tasks[g].pid != t->pgid || p->tasks[g].sid != t->sid) {
-			return cr_err_set(e, CR_E_IMG_CORRUPT, 0, plan_who(t, who, sizeof(who)),
-					  "the leader of its group %d is in another session", t->pgid);
+			return wrong(p, k, e, "the leader of its group %d is in another session", t->pgid);
 		}
 	}
 	return 0;
 }
 
 /* Everybody must be reached from the root, or sessions would wait for each other in a circle. */
-static int all_reached(const struct plan *p, struct arena *a, struct cr_err *e)
+static int all_reached(struct plan *p, struct arena *a, struct cr_err *e)
 {
 	int *todo = arena_calloc(a, p->nr + 1, sizeof(*todo));
+	bool *reached = arena_calloc(a, p->nr, sizeof(*reached));
 	size_t n = 0, at = 0;
-	char who[64];
 
-	if (!todo)
+	if (!todo || !reached)
 		return cr_err_nomem(e);
 	todo[n++] = 0;
-	for (; at < n; at++)
-		for (size_t i = 0; i < p->tasks[todo[at]].nr_creates && n <= p->nr; i++)
-			todo[n++] = p->tasks[todo[at]].creates[i].task;
-	if (n == p->nr)
-		return 0;
-	for (size_t i = 0; i < p->nr; i++) {
-		size_t k = 0;
+	for (; at < n; at++) {
+		const struct plan_task *t = &p->tasks[todo[at]];
 
-		while (k < n && todo[k] != (int)i)
-			k++;
-		if (k == n)
-			return cr_err_set(e, CR_E_IMG_CORRUPT, 0, plan_who(&p->tasks[i], who, sizeof(who)),
-					  "its session %d depends on itself", p->tasks[i].sid);
+		reached[todo[at]] = true;
+		for (size_t i = 0; i < t->nr_creates && n <= p->nr; i++)
+			todo[n++] = t->creates[i].task;
 	}
-	return cr_err_set(e, CR_E_IMG_CORRUPT, 0, "pstree.img", "the sessions of the tree depend on each other");
+	for (size_t i = 0; i < p->nr; i++)
+		if (!reached[i])
+			return wrong(p, i, e, "its session %d depends on itself", p->tasks[i].sid);
+	return 0;
 }
 
 int plan_order(struct plan *p, struct arena *a, bool shell_job, struct cr_err *e)
