@@ -414,6 +414,24 @@ u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.setsockopt(socket.SOL_SO
 	[[ $output == *"but see the warnings"* ]]
 }
 
+@test "restore doubts: a table of descriptors that is not there, and no manifest says that it was; a restore says so, too" {
+	checkpoint
+	id=$("$CRIT" decode -i "$IMG/core-$PID.img" | jq '.entries[0].ids.files_id // empty')
+	[ -n "$id" ] || id=$("$CRIT" decode -i "$IMG/ids-$PID.img" | jq .entries[0].files_id)
+	rm "$IMG/fdinfo-$id.img"
+	check
+	[ "$status" = 2 ] && found image-missing "fdinfo-$id.img" images
+	rm "$IMG/manifest.json"
+	check_fine
+	found image-missing "fdinfo-$id.img" images warning
+	[ "$(jq '.findings | length' "$T/report.json")" = 1 ] || fail "more was found"
+	run "$CRIU" restore --check-only -D "$IMG" -W "$WORK" -o check.log
+	[[ $output == *"Warning: fdinfo-$id.img: it is not there: task $PID (sleep) would have no descriptors at all"*"but see the warnings"* ]]
+	restore
+	grep "fdinfo-$id.img: it is not there" "$WORK/restore.log"
+	[ -z "$(ls "/proc/$PID/fd")" ]
+}
+
 @test "restore finds: all at once, each once" {
 	echo text >"$DIR/read"
 	echo text >"$DIR/other"

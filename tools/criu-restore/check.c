@@ -46,7 +46,11 @@ static int images(struct restore *x, struct cr_err *e)
 	if (err < 0)
 		return err;
 	err = verify_files(x->rst.img, x->opts.checksum, e);
-	return err ? err : plan_load(&x->rst, &x->plan, e);
+	if (!err)
+		err = plan_load(&x->rst, &x->plan, e);
+	if (!err)
+		verify_tables(x);
+	return err;
 }
 
 /* Up to what a real restore does before it makes the first task. */

@@ -96,6 +96,7 @@ static int prepare(struct restore *x, struct cr_err *e)
 		err = order_check(x, e);
 	if (err || x->opts.plan)
 		return err;
+	verify_tables(x);
 	core_xsave_layout(&x->xsave);
 	err = cpu_fits(x, e);
 	if (!err)

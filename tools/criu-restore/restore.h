@@ -123,6 +123,8 @@ uint64_t clock_us(void);
 /* ---- verify.c ---- */
 /* Compare the images with the manifest, if there is one. @sums: their contents too */
 int verify_files(int img, bool sums, struct cr_err *e);
+/* Tell of tasks whose descriptor tables are not there. */
+void verify_tables(struct restore *x);
 
 /* ---- main.c ---- */
 /* All descriptors of all tasks, and the shared segments that they map, into the plan. */

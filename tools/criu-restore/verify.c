@@ -19,6 +19,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "core.pb-c.h"
 #include "image/image.h"
 #include "image/manifest.h"
 #include "kind/restore-check.h"
@@ -83,6 +84,29 @@ int verify_files(int img, bool sums, struct cr_err *e)
 	}
 	json_decref(m);
 	return err;
+}
+
+/*
+ * A table without an image is an empty one: a task may have closed all. No manifest says whether it was there, or
+ * verify_files() had missed it; so this is only told.
+ */
+void verify_tables(struct restore *x)
+{
+	for (size_t i = 0; i < x->plan.nr_images; i++) {
+		const struct plan_task *t = &x->plan.tasks[i];
+		char name[IMG_NAME_MAX], who[64], text[1024];
+		struct cr_err e = { 0 };
+
+		if (!t->ids || t->files_first != (int)i ||
+		    !faccessat(x->rst.img, img_name(IMG_FDINFO, t->ids->files_id, name), F_OK, 0))
+			continue;
+		cr_err_set(&e, CR_E_IMG_MISSING, 0, name, "it is not there: %s would have no descriptors at all",
+			   plan_who(t, who, sizeof(who)));
+		if (x->rst.check)
+			rst_doubt(&x->rst, &e);
+		else
+			log_warn("%s", cr_err_text(&e, text, sizeof(text)));
+	}
 }
 
 /* One row of needs[]. */
