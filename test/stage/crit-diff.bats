@@ -68,6 +68,66 @@ poke()
 	[[ $output == '+ pages 24010 '*': 1 differ, 0 new, 0 gone'* ]]
 }
 
+# Pipes, a socketpair, shared and anonymous files, in two tasks; the parent does $1 and prints "changed".
+start_sharer()
+{
+	cat >"$T/program.py" <<-END
+		import mmap, os, signal, socket, time
+		a = os.pipe(); b = os.pipe(); c = socket.socketpair(); d = socket.socketpair()
+		e = os.eventfd(1); f = os.memfd_create("name"); m = mmap.mmap(-1, 8192); m[0] = 1
+		def change(*unused):
+		    ${1:-pass}
+		    print("changed", flush=True)
+		if os.fork():
+		    signal.signal(signal.SIGUSR1, change)
+		    print("ready", flush=True)
+		while True:
+		    time.sleep(1000)
+	END
+	start_program "$PYTHON" -S "$T/program.py"
+	wait_for 20 has_line "$DIR/out.txt" ready || fail "the program is not ready"
+}
+
+# Dump to $T/one, restore, let it change if there is an argument, dump to $T/two. The differences but in contents of pages are in $output.
+twice()
+{
+	IMG=$T/one
+	dump
+	restore
+	if [ -n "${1-}" ]; then
+		kill -USR1 "$PID"
+		wait_for 20 has_line "$DIR/out.txt" changed || fail "the program has not changed"
+	fi
+	IMG=$T/two
+	dump
+	run "$CRIT" diff "$T/one" "$T/two"
+	output=$(grep -v '^+ pages [0-9]' <<<"$output") || true
+	echo "$output"
+}
+
+@test "after a restore: what differs by the kernel's numbers alone is not listed" {
+	requires_root
+	start_sharer
+	twice
+	[ -z "$output" ]
+	inode() { "$CRIT" x "$1" fds | grep -o 'pipe\[[0-9]*' | sort -u; }
+	[ "$(inode "$T/one")" != "$(inode "$T/two")" ] || fail "the kernel gave the same numbers again"
+	"$CRIT" diff --no-pages --json "$T/one" "$T/two" | jq -e '. == []'
+}
+
+@test "after a restore: an end that was closed, a file that was opened, one pipe for another, a page of shared memory" {
+	requires_root
+	start_sharer 'os.close(a[1]); os.dup2(b[0], a[0], False); c[0].close(); os.open("/dev/zero", os.O_RDONLY); os.open("/", 0); m[4096] = 1'
+	# out.txt has grown by what it printed
+	twice change
+	grep -v -e 'out.txt' <<<"$output" >"$T/lines"
+	[ "$(grep -c . "$T/lines")" = 7 ]
+	grep -q "^- file $PID fd 3: pipe\[" "$T/lines" && grep -q "^+ file $PID fd 3: pipe\[" "$T/lines"
+	grep -q "^- file $PID fd 4: pipe\[" "$T/lines" && grep -q "^+ file $PID fd 4: /dev/zero, " "$T/lines"
+	grep -q "^- socket $PID fd 7: UNIX STREAM " "$T/lines" && grep -q "^+ file $PID fd 7: /, " "$T/lines"
+	grep -q '^+ pages of segment [0-9]*: .* 1 new' "$T/lines"
+}
+
 @test "--json, --fields, wrong usage" {
 	copy_of tree
 	"$CRIT" edit "$IMG/core-24030.img" tc.comm=other

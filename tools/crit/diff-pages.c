@@ -99,15 +99,16 @@ static void print_counts(struct differ *d, uint32_t pid, const char *place, cons
 	diff_print(d, DIFF_PAGES, pid, place, NULL, text);
 }
 
+/* @was: the id in the old one */
 static int both_open(struct both *b, const struct checkpoint *old, const struct checkpoint *now, enum img_type type,
-		     unsigned long id, struct cr_err *e)
+		     unsigned long was, unsigned long id, struct cr_err *e)
 {
 	int ret, other;
 
 	*b = (struct both){ .old.fd = -1, .now.fd = -1, .buf = malloc(2 * CHUNK * PAGE_BYTES) };
 	if (!b->buf)
 		return cr_err_nomem(e);
-	ret = pages_open(&b->old, old->dir, type, id, e);
+	ret = pages_open(&b->old, old->dir, type, was, e);
 	if (ret < 0)
 		return ret;
 	other = pages_open(&b->now, now->dir, type, id, e);
@@ -129,7 +130,7 @@ int diff_pages(struct differ *d, struct checkpoint *old, struct checkpoint *now,
 	struct both b;
 	int ret;
 
-	ret = both_open(&b, old, now, IMG_PAGEMAP, pid, e);
+	ret = both_open(&b, old, now, IMG_PAGEMAP, pid, pid, e);
 	for (size_t k = 0; ret >= 0 && k < n; k++) {
 		struct counts c = { 0 };
 
@@ -142,15 +143,15 @@ int diff_pages(struct differ *d, struct checkpoint *old, struct checkpoint *now,
 	return ret < 0 ? ret : 0;
 }
 
-static int diff_segment(struct differ *d, const struct checkpoint *old, const struct checkpoint *now, unsigned long id,
-			struct cr_err *e)
+static int diff_segment(struct differ *d, const struct checkpoint *old, const struct checkpoint *now, unsigned long was,
+			unsigned long id, struct cr_err *e)
 {
 	struct counts c = { 0 };
 	struct both b;
 	char place[64];
 	int ret;
 
-	ret = both_open(&b, old, now, IMG_PAGEMAP_SHMEM, id, e);
+	ret = both_open(&b, old, now, IMG_PAGEMAP_SHMEM, was, id, e);
 	if (ret > 0)
 		ret = compare_range(&b, 0, UINT64_MAX & -(uint64_t)PAGE_BYTES, &c, e);
 	snprintf(place, sizeof(place), "of segment %lu", id);
@@ -160,7 +161,8 @@ static int diff_segment(struct differ *d, const struct checkpoint *old, const st
 	return ret < 0 ? ret : 0;
 }
 
-int diff_segments(struct differ *d, const struct checkpoint *old, const struct checkpoint *now, struct cr_err *e)
+int diff_segments(struct differ *d, const struct checkpoint *old, const struct checkpoint *now, const struct same *same,
+		  struct cr_err *e)
 {
 	DIR *list = fdopendir(openat(now->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	struct dirent *entry;
@@ -170,8 +172,11 @@ int diff_segments(struct differ *d, const struct checkpoint *old, const struct c
 		enum img_type type;
 		unsigned long id;
 
-		if (img_parse_name(entry->d_name, &type, &id) && type == IMG_PAGEMAP_SHMEM)
-			ret = diff_segment(d, old, now, id, e);
+		if (img_parse_name(entry->d_name, &type, &id) && type == IMG_PAGEMAP_SHMEM) {
+			const uint64_t *was = idmap_get(&same->from[DIFF_SEGMENT], id);
+
+			ret = diff_segment(d, old, now, was ? *was : id, id, e);
+		}
 	}
 	if (list)
 		closedir(list);

@@ -3,8 +3,8 @@
  * crit diff: what changed between two checkpoints.
  *
  * Theory of operation: each checkpoint is written down as lines of text with keys: a line for each task, descriptor, mapping.
- * Both lists are sorted by key and walked together; lines with the same key and another text have changed. Page contents are
- * compared mapping by mapping (diff-pages.c). --fields compares all images entry by entry instead.
+ * Both lists are sorted by key and walked together; lines with the same key and another text have changed. Numbers in the
+ * text that change with each restore are compared by who shares them (diff-same.c). Page contents are compared mapping by mapping (diff-pages.c). --fields compares all images entry by entry instead.
  */
 #include "diff.h"
 
@@ -21,14 +21,6 @@
 #include "mm.pb-c.h"
 #include "pstree.pb-c.h"
 #include "x.h"
-
-/* One thing of a checkpoint. The key: what, pid, number; the text is all else. */
-struct fact {
-	enum diff_what what;
-	uint32_t pid;
-	uint64_t number, end;
-	const char *text;
-};
 
 struct facts {
 	struct checkpoint c;
@@ -72,19 +64,49 @@ static int add_task(struct facts *f, const PstreeEntry *t, struct cr_err *e)
 	return ret;
 }
 
-/* What there is to say about the file behind a descriptor. */
-static enum diff_what file_text(const struct checkpoint *c, uint32_t type, uint32_t id, char *buf, size_t size)
+/* The numbers stand in the text from @at on, for @len bytes. */
+static void set_ids(struct fact *f, enum diff_space space, uint64_t id, uint64_t other, size_t at, int len)
 {
-	const RegFileEntry *reg = type == FD_TYPES__REG ? checkpoint_file(c, type, id) : NULL;
+	f->space = space;
+	f->ids[0] = id;
+	f->ids[1] = other;
+	f->ids_at = at;
+	f->ids_len = (size_t)len;
+}
+
+/* What there is to say about the file behind a descriptor. */
+static void file_fact(const struct checkpoint *c, uint32_t type, uint32_t id, struct fact *f, char *buf, size_t size)
+{
+	const void *entry = checkpoint_file(c, type, id);
+	const RegFileEntry *reg = entry;
+	const PipeEntry *pipe = entry;
+	const UnixSkEntry *sk = entry;
 	size_t fill;
 
-	if (socket_text(c, type, id, buf, size))
-		return DIFF_SOCKET;
+	f->text = buf;
+	if (socket_text(c, type, id, buf, size)) {
+		static const char mark[] = "unix[";
+		const char *at = type == FD_TYPES__UNIXSK ? strstr(buf, mark) : NULL;
+
+		f->what = DIFF_SOCKET;
+		if (at)
+			set_ids(f, DIFF_UNIX, sk->ino, sk->peer, (size_t)(at - buf) + strlen(mark),
+				snprintf(NULL, 0, "%u (%u)", sk->ino, sk->peer));
+		return;
+	}
+	f->what = DIFF_FILE;
 	checkpoint_file_text(c, type, id, buf, size);
 	fill = strlen(buf);
-	if (reg && fill < size)
-		snprintf(buf + fill, size - fill, ", position %" PRIu64 ", flags %#x", reg->pos, reg->flags);
-	return DIFF_FILE;
+	if (entry && type == FD_TYPES__REG) {
+		if (fill < size)
+			snprintf(buf + fill, size - fill, ", position %" PRIu64 ", flags %#x", reg->pos, reg->flags);
+	} else if (entry && type == FD_TYPES__PIPE) {
+		set_ids(f, DIFF_PIPE, pipe->pipe_id, 0, strlen("pipe["), snprintf(NULL, 0, "%u", pipe->pipe_id));
+	} else {
+		int len = snprintf(NULL, 0, "%u", id);
+
+		set_ids(f, DIFF_FILE_ID, idmap_key(type, id), 0, fill - (size_t)len, len);
+	}
 }
 
 static int add_fds(struct facts *f, const PstreeEntry *t, struct cr_err *e)
@@ -97,13 +119,14 @@ static int add_fds(struct facts *f, const PstreeEntry *t, struct cr_err *e)
 	int ret = 0;
 
 	for (size_t k = 0; !ret && k < n; k++) {
-		enum diff_what what = file_text(&f->c, fds[k]->type, fds[k]->id, text, sizeof(text) - 32);
+		struct fact fact = { .pid = t->pid, .number = fds[k]->fd };
+		size_t fill;
 
-		size_t fill = strlen(text);
-
+		file_fact(&f->c, fds[k]->type, fds[k]->id, &fact, text, sizeof(text) - 32);
+		fill = strlen(text);
 		if (fds[k]->flags & 1)
 			snprintf(text + fill, sizeof(text) - fill, ", cloexec");
-		ret = add(f, (struct fact){ what, t->pid, fds[k]->fd, 0, text }, e);
+		ret = add(f, fact, e);
 	}
 	for (unsigned int k = 0; !ret && fs && k < 2; k++) {
 		size_t fill = (size_t)snprintf(text, sizeof(text), "%s", dirs[k]);
@@ -115,6 +138,25 @@ static int add_fds(struct facts *f, const PstreeEntry *t, struct cr_err *e)
 	return ret;
 }
 
+/* @name: vma_text(), which stands in the text from @at on */
+static void vma_ids(const VmaEntry *v, const char *name, size_t at, struct fact *f)
+{
+	uint32_t id = (uint32_t)v->shmid;
+	const char *mark;
+
+	if (v->status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED)) {
+		mark = strchr(name, '.');
+		if (v->status & VMA_MEMFD && mark)
+			set_ids(f, DIFF_FILE_ID, idmap_key(FD_TYPES__MEMFD, id), 0, at + (size_t)(mark + 1 - name),
+				snprintf(NULL, 0, "%u", id));
+	} else if (v->status & VMA_ANON_SHARED && !(v->status & (VMA_SYSVIPC | VMA_SOCKET))) {
+		mark = strchr(name, '[');
+		if (mark)
+			set_ids(f, DIFF_SEGMENT, v->shmid, 0, at + (size_t)(mark + 1 - name),
+				snprintf(NULL, 0, "%" PRIu64, v->shmid));
+	}
+}
+
 static int add_vmas(struct facts *f, const PstreeEntry *t, struct cr_err *e)
 {
 	VmaEntry *const *vmas;
@@ -124,10 +166,14 @@ static int add_vmas(struct facts *f, const PstreeEntry *t, struct cr_err *e)
 
 	for (size_t k = 0; !ret && k < n; k++) {
 		const VmaEntry *v = vmas[k];
+		struct fact fact = { DIFF_MAPPING, t->pid, v->start, v->end, text };
+		size_t at =
+			(size_t)snprintf(text, sizeof(text), "%c%c%c%c ", v->prot & 1 ? 'r' : '-',
+					 v->prot & 2 ? 'w' : '-', v->prot & 4 ? 'x' : '-', v->flags & 1 ? 's' : 'p');
 
-		snprintf(text, sizeof(text), "%c%c%c%c %s", v->prot & 1 ? 'r' : '-', v->prot & 2 ? 'w' : '-',
-			 v->prot & 4 ? 'x' : '-', v->flags & 1 ? 's' : 'p', vma_text(&f->c, v, name, sizeof(name)));
-		ret = add(f, (struct fact){ DIFF_MAPPING, t->pid, v->start, v->end, text }, e);
+		snprintf(text + at, sizeof(text) - at, "%s", vma_text(&f->c, v, name, sizeof(name)));
+		vma_ids(v, name, at, &fact);
+		ret = add(f, fact, e);
 	}
 	return ret;
 }
@@ -236,22 +282,42 @@ void diff_print(struct differ *d, enum diff_what what, uint32_t pid, const char 
 	jo_end(o, '}');
 }
 
-static void compare(struct differ *d, const struct facts *old, const struct facts *now)
+/* Both lists by turns, zeroed at the start. */
+struct turns {
+	size_t a, b;
+	const struct fact *old, *now; /* NULL: the other alone has it */
+};
+
+static bool turns_next(struct turns *w, const struct facts *old, const struct facts *now)
+{
+	const struct fact *x = w->a < old->n ? &old->v[w->a] : NULL, *y = w->b < now->n ? &now->v[w->b] : NULL;
+	int order = !x ? 1 : !y ? -1 : by_key(x, y);
+
+	w->old = order <= 0 ? x : NULL;
+	w->now = order >= 0 ? y : NULL;
+	w->a += w->old != NULL;
+	w->b += w->now != NULL;
+	return w->old || w->now;
+}
+
+static int compare(struct differ *d, const struct facts *old, struct facts *now, struct same *same, struct cr_err *e)
 {
 	char place[80];
 
-	for (size_t a = 0, b = 0; a < old->n || b < now->n;) {
-		const struct fact *x = a < old->n ? &old->v[a] : NULL, *y = b < now->n ? &now->v[b] : NULL;
-		int order = !x ? 1 : !y ? -1 : by_key(x, y);
+	for (struct turns w = { 0 }; turns_next(&w, old, now);)
+		if (w.old && w.now && !same_learn(same, w.old, w.now))
+			return cr_err_nomem(e);
+	if (!same_settle(same, &now->c.arena))
+		return cr_err_nomem(e);
+	for (struct turns w = { 0 }; turns_next(&w, old, now);) {
+		const struct fact *one = w.old ? w.old : w.now;
 
-		a += order <= 0;
-		b += order >= 0;
-		if (!order && !strcmp(x->text, y->text))
+		if (w.old && w.now && same_fact(same, w.old, w.now))
 			continue;
-		place_text(order <= 0 ? x : y, place, sizeof(place));
-		diff_print(d, (order <= 0 ? x : y)->what, (order <= 0 ? x : y)->pid, place, order <= 0 ? x->text : NULL,
-			   order >= 0 ? y->text : NULL);
+		place_text(one, place, sizeof(place));
+		diff_print(d, one->what, one->pid, place, w.old ? w.old->text : NULL, w.now ? w.now->text : NULL);
 	}
+	return 0;
 }
 
 static bool has_task(const struct checkpoint *c, uint32_t pid)
@@ -265,18 +331,20 @@ static bool has_task(const struct checkpoint *c, uint32_t pid)
 static int diff_checkpoints(struct differ *d, const char *before, const char *after, bool pages, struct cr_err *e)
 {
 	struct facts old = { .c.dir = -1 }, now = { .c.dir = -1 };
+	struct same same = { 0 };
 	int ret, code;
 
 	ret = facts_open(&old, before, e);
 	if (!ret)
 		ret = facts_open(&now, after, e);
 	if (!ret)
-		compare(d, &old, &now);
+		ret = compare(d, &old, &now, &same, e);
 	for (size_t k = 0; !ret && pages && k < now.c.n_tasks; k++)
 		if (has_task(&old.c, now.c.tasks[k]->pid))
 			ret = diff_pages(d, &old.c, &now.c, now.c.tasks[k]->pid, e);
 	if (!ret && pages)
-		ret = diff_segments(d, &old.c, &now.c, e);
+		ret = diff_segments(d, &old.c, &now.c, &same, e);
+	free(same.v);
 	code = facts_close(&old);
 	d->damaged = facts_close(&now);
 	d->damaged = d->damaged ? d->damaged : code;
