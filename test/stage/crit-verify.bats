@@ -158,6 +158,8 @@ tree core-24031 [0].tc=null                           # tc belongs to the leader
 tree core-24031 [0].thread_core=null                  # no thread_core
 tree core-24031 [0].thread_info=null                  # X86_64 thread with no registers
 tree mm-24031 [0].vmas=[]                             # no mappings
+tree core-24031 [0].thread_core.seccomp_mode="filter"  # without a filter
+signals-timers core-24040 [0].tc.signals_s.signals[0].siginfo="ZEROS" # a queued signal has number 0
 threads pstree [0].threads[2]=24021                   # a tid is not unique
 threads pstree [0].threads[2]=0                       # core-0.img is missing
 threads pstree [0].threads[0]=24099                   # the leader is not among the threads
@@ -188,7 +190,7 @@ change()
 	while read -r name image edit text; do
 		[ -n "$name" ] || continue
 		copy_of "$name"
-		change "$image" "$edit"
+		change "$image" "${edit/ZEROS/$(head -c 128 /dev/zero | base64 -w 0)}"
 		run "$BIN/criu-restore" --plan -D "$IMG"
 		[ "$status" = 2 ] && [[ $output == *"[image-"* ]] || fail "$name $image $edit: the plan: $output"
 		verify

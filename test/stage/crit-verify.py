@@ -42,7 +42,7 @@ EXTRA = re.compile(r'^fd \d+$|nanoseconds|is no pid|its own parent|is above its 
                    r'groups|is too long|port \d|name of \d+ bytes|file handle|control characters|window scale|lock of pid|semaphores in|'
                    r'larger than|pages at|chunk of|memfd of|longer than|extents|a number and a string|words of auxiliary|'
                    r'zero is none|is a zombie|in another session|leads its session|led from inside|no leader|depends on itself|'
-                   r'older than its own|pid namespace')
+                   r'older than its own|pid namespace|queued signal|without a filter|do not end')
 
 
 def theirs(path):

@@ -11,7 +11,17 @@
 #include "pstree.pb-c.h"
 #include "seccomp.pb-c.h"
 
-enum { DEAD = 2, ZOMBIE = 6, SIGACTIONS = 62, RLIMITS = 16, COMM = 16, SIGINFO = 128, CAPS = 2, USEC = 1000000 };
+enum {
+	DEAD = 2,
+	ZOMBIE = 6,
+	SIGACTIONS = 62,
+	RLIMITS = 16,
+	COMM = 16,
+	SIGINFO = 128,
+	CAPS = 2,
+	USEC = 1000000,
+	SIGNALS = 64
+};
 
 static const char pstree_name[] = "pstree.img";
 
@@ -23,9 +33,15 @@ static bool is_dead(const CoreEntry *core)
 /* The id in an image's name, which is the pid or tid. */
 static void check_siginfo(struct verify *v, const char *name, const SignalQueueEntry *q)
 {
-	for (size_t k = 0; q && k < q->n_signals; k++)
-		v_expect(v, q->signals[k]->siginfo.len == SIGINFO, name, 0, "siginfo of %zu bytes",
-			 q->signals[k]->siginfo.len);
+	for (size_t k = 0; q && k < q->n_signals; k++) {
+		const ProtobufCBinaryData *info = &q->signals[k]->siginfo;
+		int32_t number;
+
+		if (!v_expect(v, info->len == SIGINFO, name, 0, "siginfo of %zu bytes", info->len))
+			continue;
+		memcpy(&number, info->data, sizeof(number));
+		v_expect(v, number >= 1 && number <= SIGNALS, name, 0, "a queued signal has number %d", number);
+	}
 }
 
 static void check_timers(struct verify *v, const struct vimage *i, const TaskTimersEntry *t)
@@ -86,19 +102,33 @@ static void check_cg_set(struct verify *v, const struct vimage *i, bool has, uin
 	v_expect(v, known, i->name, 0, "cg_set %u is not in cgroup.img", set);
 }
 
+/* The filters of a thread: the newest, and those that were there before it. */
+static void check_filters(struct verify *v, const struct vimage *i, const ThreadCoreEntry *t,
+			  const SeccompEntry *seccomp)
+{
+	size_t filters = seccomp ? seccomp->n_seccomp_filters : 0, steps = 0;
+	uint32_t at = t->seccomp_filter;
+
+	if (!t->has_seccomp_mode || t->seccomp_mode != SECCOMP_MODE__filter)
+		return;
+	if (!v_expect(v, t->has_seccomp_filter, i->name, 0, "seccomp mode filter without a filter") ||
+	    !v_expect(v, at < filters, i->name, 0, "seccomp_filter %u of %zu", at, filters))
+		return;
+	for (; at < filters && seccomp->seccomp_filters[at]->has_prev && steps < filters; steps++)
+		at = seccomp->seccomp_filters[at]->prev;
+	v_expect(v, steps < filters, i->name, 0, "seccomp_filter %u: the filters before it do not end",
+		 t->seccomp_filter);
+}
+
 static void check_thread_core(struct verify *v, const struct vimage *i, const ThreadCoreEntry *t)
 {
-	const SeccompEntry *seccomp = v_one(v, IMG_SECCOMP, 0);
-	size_t filters = seccomp ? seccomp->n_seccomp_filters : 0;
-
 	check_siginfo(v, i->name, t->signals_p);
 	v_expect(v, !t->comm || strlen(t->comm) < COMM, i->name, 0, "comm is too long");
 	if (t->creds)
 		check_caps(v, i, t->creds);
 	else
 		v_expect(v, v_image(v, IMG_CREDS, i->id), i->name, 0, "no credentials");
-	v_expect(v, !t->has_seccomp_filter || t->seccomp_mode != SECCOMP_MODE__filter || t->seccomp_filter < filters,
-		 i->name, 0, "seccomp_filter %u of %zu", t->seccomp_filter, filters);
+	check_filters(v, i, t, v_one(v, IMG_SECCOMP, 0));
 	check_cg_set(v, i, t->has_cg_set, t->cg_set);
 }
 
