@@ -11,6 +11,12 @@ value()
 	"$CRIT" decode -i "$IMG/$1" | jq -r "$2"
 }
 
+# Change the JSON of an image by sed.
+sed_image()
+{
+	"$CRIT" decode -i "$IMG/$1" | sed "$2" | "$CRIT" encode -o "$IMG/$1"
+}
+
 # Must fail with a text, and leave the image as it is.
 refuse()
 {
@@ -52,6 +58,40 @@ refuse()
 	[ "$(value core-24040.img '.entries[0].tc.timers.real.vusec')" = 4 ]
 }
 
+# Names as decode prints them, for grep -F.
+names()
+{
+	"$CRIT" decode -i "$IMG/files.img" | grep -o '"name": "[^"]*"'
+}
+
+@test "names that are not UTF-8: by their bytes, and by the form that decode prints" {
+	copy_of sockets
+	sed_image files.img 's,"/tmp/criu-fixture/sockets/prog","/tmp/na\\udce4me/prog",'
+	names | grep -qF '/tmp/na\udce4me/prog'
+	"$CRIT" edit "$IMG/files.img" $'[reg.name=/tmp/na\xe4me/prog].reg.pos=7'
+	"$CRIT" edit "$IMG/files.img" '[reg.name=/tmp/na\udce4me/prog].reg.flags=3'
+	[ "$(value files.img '[.entries[] | select(.reg.pos == 7 and .reg.flags == 3)] | length')" = 1 ]
+	# the same name in the other form is no change
+	[ -z "$("$CRIT" edit -n "$IMG/files.img" $'[reg.pos=7].reg.name=/tmp/na\xe4me/prog')" ]
+	[ -z "$("$CRIT" edit -n "$IMG/files.img" '[reg.pos=7].reg.name=/tmp/na\udce4me/prog')" ]
+	"$CRIT" edit "$IMG" --rename-path $'/tmp/na\xe4me=/tmp/\xe5'
+	names | grep -qF '/tmp/\udce5/prog'
+	"$CRIT" edit "$IMG" --rename-path '/tmp/\udce5=/tmp/z\udce6z'
+	names | grep -qF '/tmp/z\udce6z/prog'
+	[ "$("$CRIT" decode -i "$IMG/files.img" | "$CRIT" encode | sha256sum)" = "$(sha256sum <"$IMG/files.img")" ]
+}
+
+@test "names of sockets are compared by their bytes too" {
+	copy_of sockets
+	name=$(value files.img '[.entries[].usk.name? // "" | select(startswith("/"))][0]')
+	[[ $name == /*=00 ]]
+	sed_image files.img "s,\"$name\",\"/run/na=E4=3D/s=00\","
+	"$CRIT" edit "$IMG/files.img" $'[usk.name=/run/na\xe4=/s].usk.backlog=5'
+	[ "$(value files.img '.entries[] | select(.usk.backlog == 5) | .usk.name')" = "/run/na=E4=3D/s=00" ]
+	"$CRIT" edit "$IMG" --rename-path $'/run/na\xe4\\==/run/=\xe5'
+	[ "$(value files.img '.entries[] | select(.usk.backlog == 5) | .usk.name')" = "/run/=3D=E5/s=00" ]
+}
+
 @test "payloads stay; what is not touched keeps its bytes" {
 	copy_of tree
 	cp "$IMG/pipes-data.img" "$T/old"
@@ -83,6 +123,11 @@ refuse()
 	refuse 'is not there' mm-24030.img -d dumpable -d dumpable
 	refuse 'is out of order or overlaps' mm-24030.img 'vmas[1].start=0x1000'
 	refuse 'has 5000 bytes, but the entry says 5' pipes-data.img '[0].bytes=5'
+	for args in "--rename-path=/a" "--rename-path=/=/a" "--rename-path=/a=/" "--rename-path=/a\\=/b" "--rename-path=a=/b"; do
+		run "$CRIT" edit $args "$IMG"
+		[ "$status" = 100 ]
+		[[ $output == *"needs OLD=NEW, both absolute paths"* ]]
+	done
 	for args in "" "x.img a.b" "$IMG/mm-24030.img [0.x=1" "--remap-address=1=2 $IMG/mm-24030.img" "$IMG"; do
 		run "$CRIT" edit $args
 		[ "$status" != 0 ]
@@ -107,6 +152,16 @@ refuse()
 	[[ $output == *'rename core-24030.img core-999.img'* ]]
 	[[ $output == *'+ files.img: [0].reg.name = "/srv/fx/tree/prog"'* ]]
 	diff -r "$IMG" "$T/copy"
+}
+
+@test "--dry-run: a name that is not UTF-8 is escaped once" {
+	copy_of tree
+	sed_image files.img 's,"/dev/null","/tmp/na\\udce4\\u00e4me",'
+	run "$CRIT" edit -n "$IMG/files.img" '[reg.name=/tmp/na\udce4äme].reg.name=/x'
+	[ "$status" = 0 ]
+	[[ $output == '- files.img: '*'.reg.name = "/tmp/na\udce4\u00e4me"'* ]]
+	run "$CRIT" edit -n "$IMG/files.img" $'[0].reg.name=/\xe4'
+	[[ $output == *'+ files.img: [0].reg.name = "/\udce4"'* ]]
 }
 
 @test "in an editor: what it leaves is encoded; a mistake keeps the text and the image" {
@@ -216,6 +271,14 @@ refuse()
 	[ "$status" = 100 ]
 	run "$CRIT" edit "$IMG" --rename-path relative=/x
 	[ "$status" = 100 ]
+}
+
+@test "directory: --rename-path with = in the old path, and / at the end" {
+	copy_of tree
+	"$CRIT" edit "$IMG" --rename-path /tmp/criu-fixture/=/tmp/a=b//
+	names | grep -qF '"/tmp/a=b/tree/prog"'
+	"$CRIT" edit "$IMG" --rename-path '/tmp/a\=b/tree/=/srv/c=d'
+	names | grep -qF '"/srv/c=d/prog"'
 }
 
 @test "the manifest follows: checksum of an image, names and paths of a directory; it is restored" {

@@ -26,6 +26,31 @@ load crit
 	[ "$status" = 100 ]
 }
 
+# jq cannot hold a lone surrogate: the text of the document.
+@test "--json of x, show and diff: names are the real ones, whatever is in them" {
+	copy_of tree
+	"$CRIT" decode -i "$IMG/files.img" | sed 's,"/dev/null","/dev/a\\n\\\\x0a\\udce4\\u00e4",' | "$CRIT" encode -o "$IMG/files.img"
+	name='/dev/a\n\\x0a\udce4\u00e4'
+	"$CRIT" decode -i "$IMG/files.img" | grep -qF "\"$name\""
+	"$CRIT" edit "$IMG/core-24030.img" $'tc.comm=a\xe4\\x0a'
+	"$CRIT" x --json "$IMG" fds | grep -qF "\"file\": \"$name\""
+	"$CRIT" x --json "$IMG" ps | grep -qF '"comm": "a\udce4\\x0a"'
+	"$CRIT" show --json "$IMG" | grep -qF "\"object\": \"$name\""
+	"$CRIT" show --json "$IMG" | grep -qF '"comm": "a\udce4\\x0a"'
+	"$CRIT" diff --json --no-pages "$FIXTURES/tree/img" "$IMG" >"$T/diff" || true
+	grep -qF "\"new\": \"$name, position" "$T/diff"
+	# for people it stays on its line
+	"$CRIT" x "$IMG" fds | grep -qF '/dev/a\x0a\x0a'
+	"$CRIT" report "$IMG" | grep -qF '/dev/a\\x0a\\x0a'
+	# an abstract name has NULs
+	copy_of sockets
+	name=$("$CRIT" decode -i "$IMG/files.img" | jq -r '[.entries[].usk.name? // "" | select(startswith("=00"))][0]')
+	[[ $name == =00* ]]
+	"$CRIT" decode -i "$IMG/files.img" | sed "s,\"$name\",\"=00a=00=C0=80b=00\"," | "$CRIT" encode -o "$IMG/files.img"
+	"$CRIT" x --json "$IMG" sk | grep -qF ' @a\u0000\udcc0\udc80b\u0000)]'  ||
+		"$CRIT" x --json "$IMG" sk | grep -qF ' @a\u0000\udcc0\udc80b\u0000]'
+}
+
 # A task with 10 GiB in 650,000 runs of pages.
 @test "10 GiB: each verb comes to its end with some megabytes of memory" {
 	small_checkpoint "$IMG"

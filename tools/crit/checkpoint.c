@@ -15,6 +15,7 @@
 #include "fdinfo.pb-c.h"
 #include "mm.pb-c.h"
 #include "pstree.pb-c.h"
+#include "text.h"
 
 /* Where a kind of file stands in files.img, and in which image it was before there was one. */
 static const struct file_kind {
@@ -54,6 +55,28 @@ const char *safe_text(const void *data, size_t len, char *buf, size_t size)
 	for (; len && fill + 5 < size; len--, p++)
 		fill += snprintf(buf + fill, size - fill, *p >= 0x20 && *p != 0x7f ? "%c" : "\\x%02x", *p);
 	buf[fill] = '\0';
+	return buf;
+}
+
+const char *name_text(const struct checkpoint *c, const void *data, size_t len, char *buf, size_t size)
+{
+	const char *p = data, *end = p + len;
+	size_t fill = 0;
+
+	if (!c->spelled)
+		return safe_text(data, len, buf, size);
+	*buf = '\0';
+	while (p < end && fill + 3 < size) {
+		size_t n = strnlen(p, end - p);
+
+		fill += bytes_spell(p, n, buf + fill, size - fill);
+		p += n;
+		if (p < end && fill + 3 < size) {
+			memcpy(buf + fill, "\xc0\x80", 3);
+			fill += 2;
+			p++;
+		}
+	}
 	return buf;
 }
 

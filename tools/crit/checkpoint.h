@@ -40,6 +40,7 @@ struct checkpoint {
 	struct damage *damaged;
 	size_t n_damaged;
 	bool more_damaged; /* others are not in the list */
+	bool spelled;	   /* names are for JSON: name_text() */
 	unsigned int round;
 };
 
@@ -81,7 +82,7 @@ size_t checkpoint_vmas(struct checkpoint *c, uint32_t pid, struct VmaEntry *cons
 /* "/bin/sh", "pipe[5]", "unix[7 (8) name]", "EVENTFD.3" */
 const char *checkpoint_file_text(const struct checkpoint *c, uint32_t type, uint32_t id, char *buf, size_t size);
 /* The name a unix socket is bound to, "@name" if abstract, "" if none. @size: at least 16 */
-const char *unix_name_text(const struct UnixSkEntry *sk, char *buf, size_t size);
+const char *unix_name_text(const struct checkpoint *c, const struct UnixSkEntry *sk, char *buf, size_t size);
 /* The name of a task, "?" if unknown. */
 const char *checkpoint_comm(struct checkpoint *c, uint32_t pid);
 /* 0 for the root, 1 for its children ... */
@@ -89,5 +90,12 @@ unsigned int checkpoint_depth(const struct checkpoint *c, const struct PstreeEnt
 
 /* Names come from images: what is not printable is shown as \x1b. Return: @buf */
 const char *safe_text(const void *data, size_t len, char *buf, size_t size);
+/*
+ * The same of a name; for JSON (c->spelled) it is the real one, spelled by bytes_spell() with NUL as C0 80, so that a C
+ * string can hold any; json_out.spelled makes it a JSON string. Return: @buf
+ */
+const char *name_text(const struct checkpoint *c, const void *data, size_t len, char *buf, size_t size);
+/* For a name that has any byte PATH_MAX times. */
+enum { NAME_TEXT_SIZE = 3 * 4096 + 64 };
 
 #endif

@@ -86,7 +86,7 @@ static int compare_range(struct both *b, uint64_t at, uint64_t end, struct count
 
 static void print_counts(struct differ *d, uint32_t pid, const char *place, const char *name, const struct counts *n)
 {
-	char text[1300];
+	char text[NAME_TEXT_SIZE + 160];
 	size_t fill;
 
 	d->unknown += n->lazy;
@@ -126,7 +126,7 @@ int diff_pages(struct differ *d, struct checkpoint *old, struct checkpoint *now,
 {
 	VmaEntry *const *vmas;
 	size_t n = checkpoint_vmas(now, pid, &vmas);
-	char place[64], name[1024];
+	char place[64], name[NAME_TEXT_SIZE];
 	struct both b;
 	int ret;
 

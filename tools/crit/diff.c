@@ -56,8 +56,8 @@ static int add_task(struct facts *f, const PstreeEntry *t, struct cr_err *e)
 	int ret;
 
 	snprintf(text, sizeof(text), "%s, parent %u, group %u, session %u, state %u, uid %u, gid %u, %zu threads",
-		 safe_text(name, strlen(name), comm, sizeof(comm)), t->ppid, t->pgid, t->sid, tc ? tc->task_state : 0,
-		 cr ? cr->euid : 0, cr ? cr->egid : 0, t->n_threads);
+		 name_text(&f->c, name, strlen(name), comm, sizeof(comm)), t->ppid, t->pgid, t->sid,
+		 tc ? tc->task_state : 0, cr ? cr->euid : 0, cr ? cr->egid : 0, t->n_threads);
 	ret = add(f, (struct fact){ DIFF_TASK, t->pid, 0, 0, text }, e);
 	for (size_t k = 0; !ret && k < t->n_threads && t->n_threads > 1; k++)
 		ret = add(f, (struct fact){ DIFF_THREAD, t->pid, t->threads[k], 0, "" }, e);
@@ -113,7 +113,7 @@ static int add_fds(struct facts *f, const PstreeEntry *t, struct cr_err *e)
 {
 	const FsEntry *fs = checkpoint_task_one(&f->c, IMG_FS, t->pid);
 	static const char *const dirs[] = { "cwd ", "root " };
-	char text[4096];
+	char text[NAME_TEXT_SIZE];
 	FdinfoEntry **fds;
 	size_t n = checkpoint_fds(&f->c, t, &fds);
 	int ret = 0;
@@ -161,7 +161,7 @@ static int add_vmas(struct facts *f, const PstreeEntry *t, struct cr_err *e)
 {
 	VmaEntry *const *vmas;
 	size_t n = checkpoint_vmas(&f->c, t->pid, &vmas);
-	char name[4096], text[4200];
+	char name[NAME_TEXT_SIZE], text[NAME_TEXT_SIZE + 8];
 	int ret = 0;
 
 	for (size_t k = 0; !ret && k < n; k++) {
@@ -192,12 +192,13 @@ static int by_key(const void *a, const void *b)
 }
 
 /* @f: for facts_close() in any case */
-static int facts_open(struct facts *f, const char *path, struct cr_err *e)
+static int facts_open(struct facts *f, const char *path, bool json, struct cr_err *e)
 {
 	int ret = checkpoint_open(&f->c, path, e);
 
 	if (ret < 0)
 		return ret;
+	f->c.spelled = json;
 	for (size_t k = 0; !ret && k < f->c.n_tasks; k++) {
 		ret = add_task(f, f->c.tasks[k], e);
 		if (!ret)
@@ -334,9 +335,9 @@ static int diff_checkpoints(struct differ *d, const char *before, const char *af
 	struct same same = { 0 };
 	int ret, code;
 
-	ret = facts_open(&old, before, e);
+	ret = facts_open(&old, before, d->json, e);
 	if (!ret)
-		ret = facts_open(&now, after, e);
+		ret = facts_open(&now, after, d->json, e);
 	if (!ret)
 		ret = compare(d, &old, &now, &same, e);
 	for (size_t k = 0; !ret && pages && k < now.c.n_tasks; k++)
@@ -390,7 +391,7 @@ int crit_diff(int argc, char *argv[])
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == '?')
 			return crit_usage("diff", "wrong options");
-		d.json = d.json || c == 'j';
+		d.json = d.out.spelled = d.json || c == 'j';
 		fields = fields || c == 'f';
 		pages = pages && c != 'n';
 	}

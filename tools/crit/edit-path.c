@@ -71,6 +71,11 @@ static bool bracket(struct cursor *c, const char **ret, size_t *ret_len)
 	return true;
 }
 
+static bool is_scalar(const ProtobufCFieldDescriptor *fd)
+{
+	return fd->type != PROTOBUF_C_TYPE_MESSAGE;
+}
+
 static bool same_text(const struct json *v, const char *text, size_t len)
 {
 	struct integer a, b;
@@ -85,9 +90,36 @@ static bool same_text(const struct json *v, const char *text, size_t len)
 	       a.value == b.value;
 }
 
-/* FIELD.FIELD=VALUE of a selector: does the message have it? */
-static bool selected(struct json *v, const char *sel, size_t len)
+/* The name of a unix socket: is it these bytes? Names that are paths end with NUL. */
+static bool same_name(struct cursor *c, const struct json *v, const char *text, size_t len)
 {
+	uint8_t *name = arena_alloc(c->a, v->len + 1), *want = arena_alloc(c->a, len + 1);
+	long n = name && want ? quoted_decode(v->text, v->len, name) : -1;
+
+	while (n > 0 && name[0] && !name[n - 1])
+		n--;
+	return n >= 0 && (size_t)n == bytes_typed(text, len, want) && !memcmp(name, want, n);
+}
+
+/* A string as it is, as bytes, or as decode prints bytes that are no text. */
+static bool same_string(struct cursor *c, const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *fd,
+			const struct json *v, const char *text, size_t len)
+{
+	const struct json *typed;
+
+	if (v->kind != JSON_STRING || !fd || v->rest)
+		return false;
+	if (fd->type == PROTOBUF_C_TYPE_BYTES)
+		return d && hint_of(NULL, d, fd)->kind == HINT_UNIX_NAME && same_name(c, v, text, len);
+	typed = fd->type == PROTOBUF_C_TYPE_STRING ? tree_typed(c->a, text, len) : NULL;
+	return typed && v->len == typed->len && !memcmp(v->text, typed->text, v->len);
+}
+
+/* FIELD.FIELD=VALUE of a selector: does the message @v have it? @fd: of the list; NULL: @v is an entry */
+static bool selected(struct cursor *c, struct json *v, const char *sel, size_t len)
+{
+	const ProtobufCFieldDescriptor *fd = c->fd;
+	const ProtobufCMessageDescriptor *d = c->d;
 	const char *equals = memchr(sel, '=', len), *end = sel + len;
 	char name[80];
 
@@ -96,9 +128,16 @@ static bool selected(struct json *v, const char *sel, size_t len)
 
 		snprintf(name, sizeof(name), "%.*s", (int)n, sel);
 		v = tree_member(v, name);
+		d = !fd ? d : is_scalar(fd) ? NULL : fd->descriptor;
+		fd = d ? protobuf_c_message_descriptor_get_field_by_name(d, name) : NULL;
 		sel += n + (sel[n] == '.');
+		if (!fd) /* "extra" */
+			d = NULL;
 	}
-	return equals && v && same_text(v, equals + 1, end - equals - 1);
+	if (!equals || !v)
+		return false;
+	equals++;
+	return same_text(v, equals, end - equals) || same_string(c, d, fd, v, equals, end - equals);
 }
 
 static bool is_index(const char *sel, size_t len, unsigned long *ret)
@@ -112,18 +151,13 @@ static bool is_index(const char *sel, size_t len, unsigned long *ret)
 }
 
 /* Does [SEL] mean element @nr, which is @v? */
-static bool means(const char *sel, size_t len, unsigned long nr, struct json *v)
+static bool means(struct cursor *c, const char *sel, size_t len, unsigned long nr, struct json *v)
 {
 	unsigned long index;
 
 	if (len == 1 && *sel == '*')
 		return true;
-	return is_index(sel, len, &index) ? index == nr : selected(v, sel, len);
-}
-
-static bool is_scalar(const ProtobufCFieldDescriptor *fd)
-{
-	return fd->type != PROTOBUF_C_TYPE_MESSAGE;
+	return is_index(sel, len, &index) ? index == nr : selected(c, v, sel, len);
 }
 
 /* One value of a field's type. Numbers and names stay text: the builder knows their types. */
@@ -133,7 +167,7 @@ static int make_scalar(struct cursor *c, struct json **ret)
 	size_t len = strlen(text);
 	struct integer n;
 
-	*ret = tree_string(c->a, text, len);
+	*ret = c->fd->type == PROTOBUF_C_TYPE_STRING ? tree_typed(c->a, text, len) : tree_string(c->a, text, len);
 	if (!*ret)
 		return cr_err_nomem(c->e);
 	if (c->fd->type == PROTOBUF_C_TYPE_BOOL && (!strcmp(text, "true") || !strcmp(text, "false")))
@@ -219,7 +253,7 @@ static int walk_list(struct cursor c)
 	c.parent = c.node;
 	for (struct json *v = c.parent ? c.parent->child : NULL, *next; v && !ret; v = next, nr++) {
 		next = v->next;
-		if (!means(sel, len, nr, v))
+		if (!means(&c, sel, len, nr, v))
 			continue;
 		c.node = v;
 		if (c.at == c.end)
@@ -307,7 +341,7 @@ int edit_entry(struct edit *edit, const ProtobufCMessageDescriptor *d, unsigned 
 	if (!strncmp(c.at, word, sizeof(word) - 1) && c.at[sizeof(word) - 1] == '[')
 		c.at += sizeof(word) - 1;
 	if (bracket(&c, &sel, &len)) {
-		if (!means(sel, len, nr, entry))
+		if (!means(&c, sel, len, nr, entry))
 			return 0;
 		if (c.at == c.end || *c.at++ != '.')
 			return bad(e, edit, "needs a field behind the entry: [N].FIELD");

@@ -141,19 +141,42 @@ static bool parse_addresses(const char *text, const char *equals, struct rule *r
 	       (r->old_addr.port < 0) == (r->now_addr.port < 0);
 }
 
-static bool parse_paths(const char *text, const char *equals, struct arena *a, struct rule *r)
+/* The first '=' that no backslash stands before: a path can have one. NULL: none */
+static const char *separator(const char *text)
 {
-	char *old = arena_strdup(a, text);
-	size_t len = equals - text;
+	const char *at = strchr(text, '=');
 
-	if (!old || len < 2 || *text != '/' || equals[1] != '/' || text[len - 1] == '/' ||
-	    strlen(equals + 1) >= PATH_MAX || equals[strlen(equals) - 1] == '/')
-		return false;
-	old[len] = '\0';
-	r->old = old;
-	r->old_len = len;
-	r->now = equals + 1;
-	return true;
+	while (at && at > text && at[-1] == '\\')
+		at = strchr(at + 1, '=');
+	return at;
+}
+
+/* An absolute path in bytes, without a '/' at its end. NULL: it is none, or the root, which is no path to rename. */
+static const char *parse_path(const char *text, size_t len, bool escaped, struct arena *a)
+{
+	char *path = arena_alloc(a, len + 1);
+	size_t fill = 0;
+
+	for (size_t k = 0; path && k < len; k++)
+		if (!escaped || text[k] != '\\' || k + 1 == len || text[k + 1] != '=')
+			path[fill++] = text[k];
+	if (!path)
+		return NULL;
+	fill = bytes_typed(path, fill, (uint8_t *)path);
+	while (fill > 1 && path[fill - 1] == '/')
+		fill--;
+	path[fill] = '\0';
+	return *path == '/' && fill > 1 && fill < PATH_MAX ? path : NULL;
+}
+
+static bool parse_paths(const char *text, struct arena *a, struct rule *r)
+{
+	const char *equals = separator(text);
+
+	r->old = equals ? parse_path(text, equals - text, true, a) : NULL;
+	r->now = equals ? parse_path(equals + 1, strlen(equals + 1), false, a) : NULL;
+	r->old_len = r->old ? strlen(r->old) : 0;
+	return r->old && r->now;
 }
 
 static bool parse_pid(const char *text, size_t len, uint32_t *ret)
@@ -186,6 +209,10 @@ static bool parse_rule(const struct dir_edit *d, struct arena *a, struct rule *r
 		r->kind = RULE_PID;
 		return parse_pid(d->value, strlen(d->value), &r->now_pid);
 	}
+	if (!strcmp(d->kind, "rename-path")) {
+		r->kind = RULE_PATH;
+		return parse_paths(d->value, a, r);
+	}
 	if (!equals)
 		return false;
 	if (!strcmp(d->kind, "set-pid")) {
@@ -193,8 +220,25 @@ static bool parse_rule(const struct dir_edit *d, struct arena *a, struct rule *r
 		return parse_pid(d->value, equals - d->value, &r->old_pid) &&
 		       parse_pid(equals + 1, strlen(equals + 1), &r->now_pid);
 	}
-	r->kind = !strcmp(d->kind, "remap-address") ? RULE_ADDRESS : RULE_PATH;
-	return r->kind == RULE_ADDRESS ? parse_addresses(d->value, equals, r) : parse_paths(d->value, equals, a, r);
+	r->kind = RULE_ADDRESS;
+	return parse_addresses(d->value, equals, r);
+}
+
+/* What an option takes. */
+static const char *form_of(const char *kind)
+{
+	static const char *const forms[][2] = {
+		{ "set-root-pid", "needs a pid: a number from 1 to 4194304" },
+		{ "set-pid", "needs OLD=NEW, both pids: numbers from 1 to 4194304" },
+		{ "remap-address",
+		  "needs OLD=NEW, both addresses of IPv4 or both of IPv6, and :PORT at both or at none" },
+		{ "rename-path", "needs OLD=NEW, both absolute paths other than / (a = in OLD is written \\=)" },
+	};
+	size_t k = 0;
+
+	while (k < 3 && strcmp(forms[k][0], kind))
+		k++;
+	return forms[k][1];
 }
 
 int rules_parse(const struct dir_edit *edits, size_t n, const char *path, struct arena *a, struct rule **ret,
@@ -211,8 +255,7 @@ int rules_parse(const struct dir_edit *edits, size_t n, const char *path, struct
 
 		snprintf(object, sizeof(object), "--%s %s", edits[k].kind, edits[k].value);
 		if (!parse_rule(&edits[k], a, r))
-			return cr_err_set(e, CR_E_USAGE, 0, object,
-					  "is not of the right form, or the old and the new one are not of one kind");
+			return cr_err_set(e, CR_E_USAGE, 0, object, "%s", form_of(edits[k].kind));
 		r->option = arena_strdup(a, object);
 		if (!r->option)
 			return cr_err_nomem(e);
@@ -325,28 +368,46 @@ static int set_pid(struct rule *r, struct json *v, struct arena *a, struct cr_er
 	return put_number(v, r->now_pid, a, e);
 }
 
-static int set_path(struct rule *r, struct json *v, struct arena *a, struct cr_err *e)
+/* The text @v of another name. */
+static int put_name(struct json *v, const uint8_t *name, size_t len, bool quoted, struct arena *a, struct cr_err *e)
 {
-	size_t dot = v->len && v->text[0] == '.' ? 1 : 0; /* "./a": of old mounts */
-	const char *text = v->text + dot;
-	size_t len = v->len - dot;
-	char *now;
+	const struct json *now = quoted ? NULL : tree_bytes(a, name, len);
+	char *text = quoted ? arena_alloc(a, 4 * len + 4) : NULL;
 
-	if (v->kind != JSON_STRING || v->rest || len < r->old_len || memcmp(text, r->old, r->old_len))
-		return 0;
-	/* The names of sockets end with NULs, which are "=00" here. */
-	if (len > r->old_len && text[r->old_len] != '/' && text[r->old_len] != '\0' && text[r->old_len] != '=')
-		return 0;
-	now = arena_alloc(a, v->len + strlen(r->now) + 1);
-	if (!now)
+	if (!now && !text)
 		return cr_err_nomem(e);
-	v->len = dot + strlen(r->now) + (len - r->old_len);
-	memcpy(now, v->text, dot);
-	memcpy(now + dot, r->now, strlen(r->now));
-	memcpy(now + dot + strlen(r->now), text + r->old_len, len - r->old_len);
-	v->text = now;
-	r->hits++;
+	v->len = now ? now->len : quoted_encode(name, len, text);
+	v->text = now ? now->text : text;
 	return 0;
+}
+
+/* @quoted: quoted-printable, else as strings are spelled; compared are the bytes. */
+static int set_path(struct rule *r, struct json *v, bool quoted, struct arena *a, struct cr_err *e)
+{
+	size_t now_len = strlen(r->now), dot;
+	uint8_t *name, *now;
+	long len;
+
+	if (v->kind != JSON_STRING || v->rest)
+		return 0;
+	name = arena_alloc(a, v->len + 1);
+	now = arena_alloc(a, v->len + now_len + 1);
+	if (!name || !now)
+		return cr_err_nomem(e);
+	len = quoted ? quoted_decode(v->text, v->len, name) : (long)bytes_unescape(v->text, v->len, name);
+	dot = len > 0 && name[0] == '.' ? 1 : 0; /* "./a": of old mounts */
+	name += dot;
+	len -= (long)dot;
+	if (len < (long)r->old_len || memcmp(name, r->old, r->old_len))
+		return 0;
+	/* The names of sockets end with NULs. */
+	if (len > (long)r->old_len && name[r->old_len] != '/' && name[r->old_len] != '\0')
+		return 0;
+	memset(now, '.', dot);
+	memcpy(now + dot, r->now, now_len);
+	memcpy(now + dot + now_len, name + r->old_len, len - r->old_len);
+	r->hits++;
+	return put_name(v, now, dot + now_len + len - r->old_len, quoted, a, e);
 }
 
 /* The number that stands at *@at behind @word, as a whole part of a path. *@at goes behind it. */
@@ -439,7 +500,7 @@ static int change_field(struct rule *r, const ProtobufCMessageDescriptor *d, str
 		if (r->kind == RULE_PID)
 			return v->kind == JSON_STRING ? set_proc_path(r, v, a, e) : set_pid(r, v, a, e);
 		if (r->kind == RULE_PATH)
-			return set_path(r, v, a, e);
+			return set_path(r, v, d == &unix_sk_entry__descriptor && !strcmp(v->key, "name"), a, e);
 		return set_address(r, object, v, *v->key == 's' ? "src_port" : "dst_port", a, e);
 	}
 	return 0;

@@ -14,7 +14,7 @@ static const char *type_name(uint32_t type)
 	return v ? v->name : "?";
 }
 
-const char *unix_name_text(const UnixSkEntry *sk, char *buf, size_t size)
+const char *unix_name_text(const struct checkpoint *c, const UnixSkEntry *sk, char *buf, size_t size)
 {
 	const uint8_t *p = sk->name.data;
 	size_t len = sk->name.len, abstract = len && !p[0];
@@ -23,7 +23,7 @@ const char *unix_name_text(const UnixSkEntry *sk, char *buf, size_t size)
 		len--;
 	if (abstract)
 		*buf = '@';
-	safe_text(p + abstract, len - abstract, buf + abstract, size - abstract);
+	name_text(c, p + abstract, len - abstract, buf + abstract, size - abstract);
 	return buf;
 }
 
@@ -36,11 +36,11 @@ const char *checkpoint_file_text(const struct checkpoint *c, uint32_t type, uint
 	char name[512];
 
 	if (entry && type == FD_TYPES__REG)
-		return safe_text(reg->name, strlen(reg->name), buf, size);
+		return name_text(c, reg->name, strlen(reg->name), buf, size);
 	if (entry && type == FD_TYPES__PIPE) {
 		snprintf(buf, size, "pipe[%u]", pipe->pipe_id);
 	} else if (entry && type == FD_TYPES__UNIXSK) {
-		snprintf(buf, size, "unix[%u (%u) %s]", sk->ino, sk->peer, unix_name_text(sk, name, sizeof(name)));
+		snprintf(buf, size, "unix[%u (%u) %s]", sk->ino, sk->peer, unix_name_text(c, sk, name, sizeof(name)));
 	} else {
 		snprintf(buf, size, "%s.%u", type_name(type), id);
 	}

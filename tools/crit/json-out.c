@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "text.h"
+
 enum { BASE64_LINE = 57 };
 
 static void newline(struct json_out *o)
@@ -96,26 +98,6 @@ void jo_bool(struct json_out *o, bool v)
 	jo_raw(o, v ? "true" : "false");
 }
 
-/* Length of the well-formed UTF-8 character at @p (0: there is none), no surrogates and no overlong forms. */
-static size_t utf8_char(const uint8_t *p, size_t len, uint32_t *ret)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-	uint32_t c = n > 1 ? p[0] & (0x7f >> n) : p[0];
-
-	if (!n || n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	*ret = c;
-	return n;
-}
-
 static bool markup(uint32_t c)
 {
 	return c == '<' || c == '>' || c == '&';
@@ -146,6 +128,19 @@ static bool plain(const struct json_out *o, uint8_t c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && !(o->html && markup(c));
 }
 
+/* What is no text, in the spelling of bytes_spell() and name_text(). Return: length, 0: it is text */
+static size_t spelled_byte(const uint8_t *p, size_t len, uint32_t *ret)
+{
+	if (len >= 3 && p[0] == 0xed && (p[1] & 0xfe) == 0xb2) {
+		*ret = 0xdc80u | (p[1] & 1) << 6 | (p[2] & 0x3f);
+		return 3;
+	}
+	if (len < 2 || p[0] != 0xc0 || p[1] != 0x80)
+		return 0;
+	*ret = 0;
+	return 2;
+}
+
 void jo_string(struct json_out *o, const void *data, size_t len)
 {
 	const uint8_t *p = data, *end = p + len;
@@ -162,7 +157,8 @@ void jo_string(struct json_out *o, const void *data, size_t len)
 		ob_put(o->ob, from, p - from);
 		if (p == end)
 			break;
-		n = utf8_char(p, end - p, &c);
+		n = o->spelled ? spelled_byte(p, end - p, &c) : 0;
+		n = n ? n : utf8_char(p, end - p, &c);
 		/* Python's "surrogateescape": a byte that is not text becomes a lone low surrogate. */
 		escape(o->ob, n ? c : 0xdc00u + *p);
 		p += n ? n : 1;

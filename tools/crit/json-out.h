@@ -16,7 +16,8 @@ struct json_out {
 	bool pretty;
 	bool html;	  /* also <, > and & are escaped: for a <script> of a page */
 	bool quote_large; /* integers that a double cannot hold, above 2^53, are text */
-	bool keyed;	  /* a key has just been written */
+	bool spelled; /* texts are spelled as in trees (bytes_spell()), or by name_text(): such bytes are escaped once */
+	bool keyed;   /* a key has just been written */
 	int depth;
 	bool filled[JSON_DEPTH_MAX]; /* something stands before in the list or object */
 };

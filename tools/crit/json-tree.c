@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "text.h"
 
 static const char *text_copy(struct arena *a, const char *text, size_t len)
 {
@@ -45,6 +46,24 @@ struct json *tree_string(struct arena *a, const char *text, size_t len)
 		return NULL;
 	*v = (struct json){ .kind = JSON_STRING, .text = text_copy(a, text, len), .len = len };
 	return v->text ? v : NULL;
+}
+
+struct json *tree_bytes(struct arena *a, const void *data, size_t len)
+{
+	struct json *v = arena_alloc(a, sizeof(*v));
+	char *text = arena_alloc(a, 3 * len + 1);
+
+	if (!v || !text)
+		return NULL;
+	*v = (struct json){ .kind = JSON_STRING, .text = text, .len = bytes_spell(data, len, text, 3 * len + 1) };
+	return v;
+}
+
+struct json *tree_typed(struct arena *a, const char *text, size_t len)
+{
+	uint8_t *data = arena_alloc(a, len + 1);
+
+	return data ? tree_bytes(a, data, bytes_typed(text, len, data)) : NULL;
 }
 
 struct fragment {
@@ -177,7 +196,7 @@ struct differ {
 
 static void line(struct differ *d, const char *sign, const struct json *v)
 {
-	struct json_out o = { .ob = d->ob };
+	struct json_out o = { .ob = d->ob, .spelled = true };
 
 	ob_text(d->ob, sign);
 	ob_text(d->ob, d->file);

@@ -17,6 +17,7 @@
 #include "core.pb-c.h"
 #include "fdinfo.pb-c.h"
 #include "idmap.h"
+#include "image/manifest.h"
 #include "inventory.pb-c.h"
 #include "mnt.pb-c.h"
 #include "overview.h"
@@ -164,7 +165,7 @@ static void read_remaps(struct collect *n, struct idmap *carried)
 
 static void need_reg(struct collect *n, const RegFileEntry *reg)
 {
-	char path[4096], detail[160] = "";
+	char path[NAME_TEXT_SIZE], detail[160] = "";
 	size_t fill = 0;
 
 	if (reg->has_mode && (reg->mode & 0170000) == 0040000)
@@ -177,7 +178,7 @@ static void need_reg(struct collect *n, const RegFileEntry *reg)
 	if (reg->has_checksum)
 		snprintf(detail + fill, sizeof(detail) - fill, "%schecksum %08x", fill ? ", " : "", reg->checksum);
 	need(n, reg->has_ext && reg->ext ? "external" : "file",
-	     safe_text(reg->name, strlen(reg->name), path, sizeof(path)), detail);
+	     name_text(n->c, reg->name, strlen(reg->name), path, sizeof(path)), detail);
 }
 
 static int by_name(const void *a, const void *b)
@@ -236,7 +237,7 @@ static void need_unix(struct collect *n, const struct file *f)
 		need(n, "external", checkpoint_file_text(n->c, f->type, f->id, text, sizeof(text)),
 		     "its peer is outside of the checkpoint");
 	else
-		need(n, "unix name", unix_name_text(sk, text, sizeof(text)), "");
+		need(n, "unix name", unix_name_text(n->c, sk, text, sizeof(text)), "");
 }
 
 static void need_terminals(struct collect *n)
@@ -277,14 +278,15 @@ static void need_mounts(struct collect *n)
 		n->nomem = n->nomem || !idmap_put(&seen, &n->c->arena, id);
 		count = checkpoint_read(n->c, IMG_MNTS, id, &list);
 		for (size_t k = 0; k < count; k++) {
-			char point[1024], key[1024];
+			char point[NAME_TEXT_SIZE], key[NAME_TEXT_SIZE];
 
 			if (!list[k]->ext_key && !list[k]->ext_mount)
 				continue;
-			safe_text(list[k]->mountpoint, strlen(list[k]->mountpoint), point, sizeof(point));
+			name_text(n->c, list[k]->mountpoint, strlen(list[k]->mountpoint), point, sizeof(point));
 			need(n, "mount", point,
-			     list[k]->ext_key ? safe_text(list[k]->ext_key, strlen(list[k]->ext_key), key, sizeof(key))
-					      : "");
+			     list[k]->ext_key
+				     ? name_text(n->c, list[k]->ext_key, strlen(list[k]->ext_key), key, sizeof(key))
+				     : "");
 		}
 	}
 }
@@ -297,27 +299,30 @@ static void need_cgroups(struct collect *n)
 	for (size_t i = 0; cg && i < cg->n_sets; i++)
 		for (size_t k = 0; k < cg->sets[i]->n_ctls; k++) {
 			const CgMemberEntry *m = cg->sets[i]->ctls[k];
-			char path[1024], name[256];
+			char path[NAME_TEXT_SIZE], name[256];
 
 			if (inv && inv->has_root_cg_set && cg->sets[i]->id == inv->root_cg_set)
 				continue;
-			need(n, "cgroup", safe_text(m->path, strlen(m->path), path, sizeof(path)),
-			     safe_text(m->name, strlen(m->name), name, sizeof(name)));
+			need(n, "cgroup", name_text(n->c, m->path, strlen(m->path), path, sizeof(path)),
+			     name_text(n->c, m->name, strlen(m->name), name, sizeof(name)));
 		}
 }
 
 /* A row of a path, and at most the type of its file system. */
 static bool need_path(struct collect *n, const json_t *row, const char *kind)
 {
-	const char *path = json_string_value(json_object_get(row, "path"));
+	const char *path = json_string_value(json_object_get(row, "path")), *shown = path;
 	const char *fstype = json_string_value(json_object_get(row, "fstype"));
-	char word[64], object[2048], detail[64];
+	char word[64], object[NAME_TEXT_SIZE], real[4096], detail[64];
 
 	if (!path || json_object_size(row) != (fstype ? 3 : 2))
 		return false;
 	safe_text(kind, strlen(kind), word, sizeof(word));
 	safe_text(fstype ?: "", fstype ? strlen(fstype) : 0, detail, sizeof(detail));
-	need(n, arena_strdup(&n->c->arena, word) ?: "?", safe_text(path, strlen(path), object, sizeof(object)), detail);
+	if (n->c->spelled && json_bytes_decode(path, real, sizeof(real)) > 0)
+		shown = real;
+	name_text(n->c, shown, strlen(shown), object, sizeof(object));
+	need(n, arena_strdup(&n->c->arena, word) ?: "?", object, detail);
 	return true;
 }
 

@@ -110,9 +110,9 @@ void overview_images(struct checkpoint *c, struct overview *o)
 		fd_close(fd);
 	len = readlinkat(c->dir, "parent", link, sizeof(link) - 1);
 	if (len >= 0) {
-		char text[4096];
+		char text[NAME_TEXT_SIZE];
 
-		o->parent = arena_strdup(&c->arena, safe_text(link, len, text, sizeof(text)));
+		o->parent = arena_strdup(&c->arena, name_text(c, link, len, text, sizeof(text)));
 	}
 	o->inventory = o->images[IMG_INVENTORY].n;
 }

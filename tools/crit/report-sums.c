@@ -197,9 +197,9 @@ static int put_needs(struct report *r, struct cr_err *e)
 
 int report_facts(struct report *r, const char *dir, struct cr_err *e)
 {
-	char text[1024];
+	char text[NAME_TEXT_SIZE];
 
-	jo_put_text(r->out, "dir", safe_text(dir, strlen(dir), text, sizeof(text)));
+	jo_put_text(r->out, "dir", name_text(r->c, dir, strlen(dir), text, sizeof(text)));
 	jo_put_text(r->out, "crit", CR_VERSION);
 	put_made(r);
 	put_stages(r);

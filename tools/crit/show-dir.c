@@ -316,6 +316,7 @@ static void put_tasks(struct json_out *o, struct checkpoint *c)
 	for (size_t i = 0; i < c->n_tasks; i++) {
 		const PstreeEntry *t = c->tasks[i];
 		struct task task;
+		char comm[80];
 
 		read_task(c, t, &task, &all);
 		jo_begin(o, '{');
@@ -323,7 +324,7 @@ static void put_tasks(struct json_out *o, struct checkpoint *c)
 		jo_put_number(o, "ppid", t->ppid);
 		jo_put_number(o, "pgid", t->pgid);
 		jo_put_number(o, "sid", t->sid);
-		jo_put_text(o, "comm", task.comm);
+		jo_put_text(o, "comm", name_text(c, task.comm, strlen(task.comm), comm, sizeof(comm)));
 		jo_put_text(o, "state", task.state);
 		jo_put_number(o, "threads", task.threads);
 		jo_put_number(o, "fds", task.n_fds);
@@ -339,7 +340,7 @@ static void put_tasks(struct json_out *o, struct checkpoint *c)
 
 static int json_overview(struct checkpoint *c, json_t *m, const char *path, struct cr_err *e)
 {
-	struct json_out out = { .pretty = true };
+	struct json_out out = { .pretty = true, .spelled = true };
 	struct report r = { .out = &out, .c = c, .manifest = m, .needs = SIZE_MAX, .objects = true };
 	struct output to;
 	int ret;
@@ -370,6 +371,7 @@ int show_dir(const char *path, bool json)
 	ret = checkpoint_open(&c, path, &e);
 	if (ret < 0)
 		return crit_fail(&e);
+	c.spelled = json;
 	m = checkpoint_manifest(&c);
 	ret = json ? json_overview(&c, m, path, &e) : print_overview(&c, m, &e);
 	json_decref(m);

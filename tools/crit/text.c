@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum { QP_LINE = 76, MINOR_BITS = 20 };
 
@@ -145,6 +146,66 @@ size_t bytes_unescape(const char *text, size_t len, uint8_t *out)
 		}
 	}
 	return out - start;
+}
+
+size_t bytes_spell(const void *data, size_t len, char *buf, size_t size)
+{
+	const uint8_t *p = data, *end = p + len;
+	size_t fill = 0;
+	uint32_t c;
+
+	while (p < end) {
+		size_t n = utf8_char(p, end - p, &c);
+
+		if (fill + (n ? n : 3) >= size)
+			break;
+		if (n) {
+			memcpy(buf + fill, p, n);
+		} else { /* from 0x80 on */
+			buf[fill] = (char)0xed;
+			buf[fill + 1] = (char)(0xb2 | (*p >> 6 & 1));
+			buf[fill + 2] = (char)(0x80 | (*p & 0x3f));
+		}
+		fill += n ? n : 3;
+		p += n ? n : 1;
+	}
+	buf[fill] = '\0';
+	return fill;
+}
+
+size_t bytes_typed(const char *text, size_t len, uint8_t *out)
+{
+	size_t fill = 0;
+
+	while (len) {
+		bool escape = len >= 6 && !strncasecmp(text, "\\udc", 4);
+		int high = escape ? hex_digit(text[4]) : -1, low = escape ? hex_digit(text[5]) : -1;
+		size_t n = high >= 8 && low >= 0 ? 6 : 1;
+
+		out[fill++] = n == 6 ? high << 4 | low : (uint8_t)*text;
+		text += n;
+		len -= n;
+	}
+	return bytes_unescape((char *)out, fill, out);
+}
+
+size_t utf8_char(const uint8_t *p, size_t len, uint32_t *ret)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	uint32_t c = n > 1 ? p[0] & (0x7f >> n) : p[0];
+
+	if (!n || n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	*ret = c;
+	return n;
 }
 
 /* Spaces may stay but at the end of a line; line ends are quoted, for "\n" and "\r\n" are not the same name. */

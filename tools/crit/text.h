@@ -28,6 +28,12 @@ long base64_decode(struct base64 *b, const char *text, size_t len, uint8_t *out)
 bool base64_complete(const struct base64 *b);
 /* JSON text to bytes: lone surrogates dc80 .. dcff are bytes. @out: at least @len. Return: length. */
 size_t bytes_unescape(const char *text, size_t len, uint8_t *out);
+/* The reverse, as far as there is room. @buf: NUL-terminated, but NULs can be inside. Return: length. */
+size_t bytes_spell(const void *data, size_t len, char *buf, size_t size);
+/* Text of a user, who may have copied it from JSON: "\udce4" is a byte too. @out: at least @len. Return: length. */
+size_t bytes_typed(const char *text, size_t len, uint8_t *out);
+/* Length of the well-formed UTF-8 character at @p (0: there is none), no surrogates and no overlong forms. */
+size_t utf8_char(const uint8_t *p, size_t len, uint32_t *ret);
 
 /* Quoted-printable in lines of 76. @out: at least 4 * @len + 4. Return: length. */
 size_t quoted_encode(const uint8_t *data, size_t len, char *out);

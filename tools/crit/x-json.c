@@ -15,7 +15,7 @@
 
 static void put_file(struct json_out *o, struct checkpoint *c, const char *key, uint32_t type, uint32_t id)
 {
-	char text[4096];
+	char text[NAME_TEXT_SIZE];
 
 	jo_put_text(o, key, checkpoint_file_text(c, type, id, text, sizeof(text)));
 }
@@ -29,10 +29,13 @@ static void put_type(struct json_out *o, uint32_t type)
 
 static void put_ps(struct json_out *o, struct checkpoint *c, const PstreeEntry *t)
 {
+	const char *comm = checkpoint_comm(c, t->pid);
+	char text[80];
+
 	jo_put_number(o, "ppid", t->ppid);
 	jo_put_number(o, "pgid", t->pgid);
 	jo_put_number(o, "sid", t->sid);
-	jo_put_text(o, "comm", checkpoint_comm(c, t->pid));
+	jo_put_text(o, "comm", name_text(c, comm, strlen(comm), text, sizeof(text)));
 	jo_key(o, "threads");
 	jo_begin(o, '[');
 	for (size_t k = 0; k < t->n_threads; k++)
@@ -74,7 +77,7 @@ static void put_mems(struct json_out *o, struct checkpoint *c, const PstreeEntry
 	const MmEntry *mm = checkpoint_task_one(c, IMG_MM, t->pid);
 	VmaEntry *const *vmas;
 	size_t n = checkpoint_vmas(c, t->pid, &vmas);
-	char text[4096];
+	char text[NAME_TEXT_SIZE];
 
 	if (mm)
 		put_file(o, c, "exe", FD_TYPES__REG, mm->exe_file_id);
@@ -100,7 +103,7 @@ static void put_owners(struct json_out *o, const struct checkpoint *c, struct ow
 {
 	uint64_t end = p->vaddr + img_pagemap_pages(p) * 4096;
 	const VmaEntry *v;
-	char text[4096];
+	char text[NAME_TEXT_SIZE];
 
 	jo_key(o, "mappings");
 	jo_begin(o, '[');
@@ -148,7 +151,7 @@ static void put_sk(struct json_out *o, struct checkpoint *c, const PstreeEntry *
 {
 	FdinfoEntry **fds;
 	size_t n = checkpoint_fds(c, t, &fds);
-	char text[1200];
+	char text[2400];
 
 	jo_key(o, "sockets");
 	jo_begin(o, '[');
@@ -169,10 +172,11 @@ int x_json(struct checkpoint *c, const char *what, struct cr_err *e)
 		const char *name;
 		void (*put)(struct json_out *o, struct checkpoint *c, const PstreeEntry *t);
 	} puts[] = { { "ps", put_ps }, { "fd", put_fds }, { "mem", put_mems }, { "rss", put_rss }, { "sk", put_sk } };
-	struct json_out o = { .pretty = true };
+	struct json_out o = { .pretty = true, .spelled = true };
 	struct output out;
 	int ret;
 
+	c->spelled = true;
 	ret = output_open(&out, NULL, e);
 	if (ret < 0)
 		return ret;

@@ -40,12 +40,12 @@ void inet_words(const InetSkEntry *sk, struct socket_words *w)
 	address(sk->n_dst_addr, sk->dst_addr, sk->dst_port, w->dst, sizeof(w->dst));
 }
 
-static void unix_words(const UnixSkEntry *sk, struct socket_words *w)
+static void unix_words(const struct checkpoint *c, const UnixSkEntry *sk, struct socket_words *w)
 {
 	*w = (struct socket_words){ .family = "UNIX", .ino = sk->ino, .peer = sk->peer };
 	name_or_number(SET_SK_TYPE, sk->type, w->type);
 	name_or_number(SET_SK_STATE, sk->state, w->state);
-	unix_name_text(sk, w->src, sizeof(w->src));
+	unix_name_text(c, sk, w->src, sizeof(w->src));
 }
 
 bool socket_words(const struct checkpoint *c, uint32_t type, uint32_t id, struct socket_words *w)
@@ -60,7 +60,7 @@ bool socket_words(const struct checkpoint *c, uint32_t type, uint32_t id, struct
 	if (type == FD_TYPES__INETSK) {
 		inet_words(entry, w);
 	} else if (type == FD_TYPES__UNIXSK) {
-		unix_words(entry, w);
+		unix_words(c, entry, w);
 	} else if (type == FD_TYPES__NETLINKSK) {
 		*w = (struct socket_words){ .family = "NETLINK", .ino = netlink->ino };
 		snprintf(w->proto, sizeof(w->proto), "%u", netlink->protocol);
