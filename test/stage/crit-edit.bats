@@ -176,9 +176,33 @@ names()
 	[ "$status" = 1 ]
 	[[ $output == *"your text is kept as $TMPDIR/"*"/core-24030.img.json"* ]]
 	cmp "$T/before" "$IMG/core-24030.img"
+	rm -r "${TMPDIR:?}"/*
 	EDITOR=false run "$CRIT" edit "$IMG/core-24030.img"
 	[ "$status" = 1 ]
+	[[ $output == *"false: ended with status 1; nothing was changed (set VISUAL or EDITOR to "*"[editor-failed]" ]]
 	cmp "$T/before" "$IMG/core-24030.img"
+	[ -z "$(ls "$TMPDIR")" ]
+	# what was written is kept, what was removed cannot be
+	# shellcheck disable=SC2016
+	printf '#!/bin/sh\necho x >>"$1"\nexit 3\n' >"$T/editor"
+	chmod +x "$T/editor"
+	EDITOR=$T/editor run "$CRIT" edit "$IMG/core-24030.img"
+	[[ $output == *"ended with status 3"*"your text is kept as $TMPDIR/"* ]]
+	rm -r "${TMPDIR:?}"/*
+	for editor in "rm" "false # "; do
+		EDITOR=$editor run "$CRIT" edit "$IMG/core-24030.img"
+		[ "$status" = 1 ]
+		[[ $output != *"is kept"* ]]
+		[ -z "$(ls "$TMPDIR")" ]
+	done
+}
+
+@test "what no task can be without stays in its core" {
+	copy_of tree
+	refuse 'tc is removed, which no task can be without' core-24030.img -d tc
+	refuse 'thread_core' core-24030.img -d thread_core
+	EDITOR="sed -i '/\"tc\": {/,/^            },/d'" run "$CRIT" edit "$IMG/core-24030.img"
+	[[ $output == *"tc is removed"* ]]
 }
 
 @test "in an editor: without a change the image is not written" {

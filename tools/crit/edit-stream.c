@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* An image on its way through an edit: decoded, each entry changed, encoded; then looked at as crit verify does. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "core.pb-c.h"
 #include "edit.h"
 #include "encode.h"
 #include "print.h"
@@ -129,5 +131,41 @@ int edit_validate(int fd, const char *name, struct cr_err *e)
 		return 0;
 	cr_err_set(e, CR_E_JSON, 0, name, "the result would be no good image; nothing was changed");
 	cr_err_remedy(e, "see the lines above");
+	return -EINVAL;
+}
+
+/* The only entry of a core image, in @a; NULL: it is none, or not to be read. */
+static const CoreEntry *read_core(int fd, const char *name, struct arena *a)
+{
+	CoreEntry *core = NULL;
+	struct img_reader r;
+	struct cr_err e;
+
+	if (fd < 0 || img_open_any(fd, name, &r, &e) < 0)
+		return NULL;
+	r.lenient = true;
+	if (r.type != IMG_CORE || img_get(&r, a, &core, &e) <= 0)
+		core = NULL;
+	img_close(&r);
+	return core;
+}
+
+/* Only the list of tasks says whose core an image is, and a thread's has no tc: so what was there must stay. */
+int edit_keeps(const char *path, int fd, struct cr_err *e)
+{
+	_cleanup_close_ int before = open(path, O_RDONLY | O_CLOEXEC);
+	const CoreEntry *old, *now;
+	struct arena a = { 0 };
+	bool lost;
+
+	lseek(fd, 0, SEEK_SET);
+	old = read_core(before, path, &a);
+	now = old && old->tc ? read_core(fd, path, &a) : NULL;
+	lost = now && !now->tc;
+	arena_free(&a);
+	if (!lost)
+		return 0;
+	cr_err_set(e, CR_E_JSON, 0, path, "tc is removed, which no task can be without; nothing was changed");
+	cr_err_remedy(e, "give its fields other values");
 	return -EINVAL;
 }

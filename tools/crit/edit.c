@@ -60,6 +60,8 @@ static int settle(struct output *out, const char *path, bool dry, unsigned long 
 	ret = output_flush(out, e);
 	if (!ret && changed)
 		ret = edit_validate(out->ob->fd, base_name(path), e);
+	if (!ret && changed)
+		ret = edit_keeps(path, out->ob->fd, e);
 	if (ret || dry || !changed)
 		return ret;
 	if (fdatasync(out->ob->fd) < 0)
@@ -174,7 +176,10 @@ static int run_editor(const char *file, struct cr_err *e)
 		cr_err_remedy(e, "name an editor in the environment variable VISUAL or EDITOR");
 		return -EINVAL;
 	}
-	cr_err_set(e, CR_E_SCRIPT, 0, editor, "failed; nothing was changed");
+	if (WIFEXITED(status))
+		cr_err_set(e, CR_E_EDITOR, 0, editor, "ended with status %d; nothing was changed", WEXITSTATUS(status));
+	else
+		cr_err_set(e, CR_E_EDITOR, 0, editor, "was ended by signal %d; nothing was changed", WTERMSIG(status));
 	return -EINVAL;
 }
 
@@ -236,6 +241,7 @@ int edit_by_hand(const char *path, bool dry)
 	const char *tmp = getenv("TMPDIR");
 	char dir[512], before[600], after[600];
 	struct cr_err e;
+	bool changed;
 	int ret;
 
 	snprintf(dir, sizeof(dir), "%s/crit-XXXXXX", tmp && *tmp ? tmp : "/tmp");
@@ -249,7 +255,8 @@ int edit_by_hand(const char *path, bool dry)
 	if (ret)
 		goto out;
 	ret = run_editor(after, &e);
-	if (!ret && same_contents(before, after)) {
+	changed = !same_contents(before, after);
+	if (!ret && !changed) {
 		fprintf(stderr, "crit: nothing was changed\n");
 		goto out;
 	}
@@ -259,9 +266,11 @@ int edit_by_hand(const char *path, bool dry)
 		ret = show_diff(before, after, base_name(path), &e);
 	if (ret) {
 		ret = crit_fail(&e);
-		fprintf(stderr, "crit: your text is kept as %s\n", after);
-		unlink(before);
-		return ret;
+		if (changed && access(after, F_OK) == 0) { /* editors can have removed it */
+			fprintf(stderr, "crit: your text is kept as %s\n", after);
+			unlink(before);
+			return ret;
+		}
 	}
 out:
 	unlink(before);

@@ -39,6 +39,8 @@ struct change {
 int edit_stream(int in, const char *name, struct change *c, struct obuf *out, struct cr_err *e);
 /* Is the file at @fd a good image of that name? Findings are printed. */
 int edit_validate(int fd, const char *name, struct cr_err *e);
+/* If the image at @path is the core of a task, is the one at @fd, too? Return: 0 or -EINVAL with @e */
+int edit_keeps(const char *path, int fd, struct cr_err *e);
 
 /* The image as JSON in $VISUAL or $EDITOR. Return: exit code */
 int edit_by_hand(const char *path, bool dry);
