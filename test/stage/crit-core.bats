@@ -90,6 +90,15 @@ vector_words()
 	done
 }
 
+@test "pages that are not in the images are counted once each" {
+	copy_of tree
+	"$CRIT" decode -i "$IMG/pagemap-24030.img" | jq '.entries[1:] |= map(.flags = 2)' | "$CRIT" encode -o "$IMG/pagemap-24030.img"
+	n=$("$CRIT" decode -i "$IMG/pagemap-24030.img" | jq '[.entries[1:][].nr_pages] | add')
+	run "$CRIT" core -o "$T/core" "$IMG" 24030
+	[ "$status" = 0 ]
+	[[ $output == "crit: $n pages are not in the images (lazy)"* ]]
+}
+
 @test "gdb: all threads with backtraces, registers and the vector state of the image" {
 	requires_root
 	requires_command gdb

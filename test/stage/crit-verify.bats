@@ -100,6 +100,24 @@ verify()
 	[[ $output == *"manifest.json: line 2"* ]]
 }
 
+@test "bytes behind the last entry have the number of the entry that they would be" {
+	copy_of tree
+	n=$("$CRIT" info "$IMG/fdinfo-2.img" | jq .count)
+	printf xxxxxxxx >>"$IMG/fdinfo-2.img"
+	verify
+	[ "$status" = 2 ]
+	[ "$output" = "$IMG/fdinfo-2.img: entry $n: says it is 2021161080 bytes long, more than 64 MiB" ]
+}
+
+@test "pages that are missing are called missing, without a manifest too" {
+	copy_of tree
+	rm "$IMG/pages-1.img"
+	verify
+	[ "$status" = 2 ]
+	[[ $output == *": pages-1.img, with "*" pages, is missing"* ]]
+	[[ $output != *"has 0 bytes"* ]]
+}
+
 @test "the chain of parents: findings there, a ring, a link that leads nowhere" {
 	copy_of counter
 	cp -r "$IMG" "$T/parent"

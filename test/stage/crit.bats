@@ -161,6 +161,56 @@ refuse_json()
 	[ "$("$CRIT" info "$FIXTURES/namespaces/img/ipcns-msg-11.img" | tr -dc 0-9)" = 1 ]
 }
 
+@test "a directory where an image is due, and the reverse: exit 1, what to name instead" {
+	copy_of tree
+	for verb in "info $IMG" "decode -i $IMG" "encode -i $IMG"; do
+		run "$CRIT" $verb
+		[ "$status" = 1 ]
+		[[ $output == *"is a directory, not a file (name an image in it, or use crit show DIR)"* ]] || { echo "$output"; return 1; }
+	done
+	for verb in "verify $IMG/mm-24030.img" "report $IMG/mm-24030.img" "x $IMG/mm-24030.img ps" "core $IMG/mm-24030.img 24030" \
+		"diff $IMG $IMG/mm-24030.img" "diff --fields $IMG/mm-24030.img $IMG" "verify $T/none"; do
+		run "$CRIT" $verb
+		[ "$status" = 1 ] || [ "${verb%% *}:$status" = diff:2 ]
+		[[ $output == *"(name the directory of a checkpoint"*"[dir-missing]" ]] || { echo "$verb: $output"; return 1; }
+	done
+}
+
+@test "an empty image is called empty, one that ends inside its magic truncated" {
+	copy_of tree
+	for n in 0 2 6; do
+		head -c $n "$FIXTURES/tree/img/mm-24030.img" >"$IMG/mm-24030.img"
+		for verb in "show $IMG/mm-24030.img" "decode -i $IMG/mm-24030.img" "info $IMG/mm-24030.img" "verify $IMG"; do
+			run "$CRIT" $verb
+			[ "$status" = 2 ]
+			[[ $n = 0 && $output == *"mm-24030.img: "*"is empty"* || $output == *"ends after $n bytes, inside its magic"* ]] ||
+				{ echo "$verb: $output"; return 1; }
+			[[ $output != *"magic 0x0"* ]]
+		done
+	done
+}
+
+@test "decode and encode do not replace what they read" {
+	copy_of tree
+	"$CRIT" decode -i "$IMG/mm-24030.img" -o "$T/x.json"
+	ln -s x.json "$T/link.json"
+	cp "$T/x.json" "$T/before.json"
+	run "$CRIT" decode -i "$IMG/mm-24030.img" -o "$IMG/../img/mm-24030.img"
+	[ "$status" = 100 ]
+	[[ $output == *"would replace"* ]]
+	run "$CRIT" encode -i "$T/link.json" -o "$T/x.json"
+	[ "$status" = 100 ]
+	cmp "$T/before.json" "$T/x.json"
+	cmp "$FIXTURES/tree/img/mm-24030.img" "$IMG/mm-24030.img"
+}
+
+@test "show DIR: what a restore needs is said as a need" {
+	requires_fixtures
+	[[ $("$CRIT" show "$FIXTURES/counter/img") == *"  pid         24010 (must be free)"* ]]
+	[[ $("$CRIT" show "$FIXTURES/files/img") == *"  pid         24050-24051 (2, all must be free)"* ]]
+	[ "$("$CRIT" show --json "$FIXTURES/counter/img" | jq -r '.needs[] | select(.kind == "pid").detail')" = 'must be free' ]
+}
+
 @test "show --nopl: sizes" {
 	requires_fixtures
 	run "$CRIT" show --nopl "$FIXTURES/files/img/ghost-file-2.img"

@@ -264,9 +264,9 @@ int checkpoint_open(struct checkpoint *c, const char *path, struct cr_err *e)
 	int ret;
 
 	*c = (struct checkpoint){ 0 };
-	c->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	c->dir = dir_open(path, e);
 	if (c->dir < 0)
-		return cr_err_set(e, CR_E_DIR_MISSING, errno, path, "cannot be opened");
+		return c->dir;
 	c->n_tasks = checkpoint_read(c, IMG_PSTREE, 0, &c->tasks);
 	if (c->n_damaged && !c->n_tasks)
 		ret = cr_err_set(e, c->damaged[0].code, 0, c->damaged[0].file, "%s", c->damaged[0].problem);

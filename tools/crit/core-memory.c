@@ -262,6 +262,7 @@ int core_write(struct core_task *t, const struct segment *s, int fd, bool sparse
 
 size_t core_peek(struct core_task *t, uint64_t addr, void *buf, size_t len)
 {
+	unsigned long lazy = t->lazy;
 	uint8_t page[PAGE_BYTES];
 	size_t done = 0;
 	struct cr_err e;
@@ -276,5 +277,6 @@ size_t core_peek(struct core_task *t, uint64_t addr, void *buf, size_t len)
 		memcpy((char *)buf + done, page + skip, n);
 		done += n;
 	}
+	t->lazy = lazy; /* core_write() reads the page as well, and counts it */
 	return done;
 }

@@ -53,6 +53,10 @@ void output_abandon(struct output *out);
 
 /* @path: NULL or "-": stdin. Return: fd or -errno. */
 int input_open(const char *path, struct cr_err *e);
+/* The directory of a checkpoint. Return: fd or -errno with @e */
+int dir_open(const char *path, struct cr_err *e);
+/* Is the open file the one at @path (NULL and "-": no)? */
+bool same_file(int fd, const char *path);
 const char *input_name(const char *path);
 
 #endif

@@ -62,6 +62,8 @@ int decode_file(const char *in, const char *out, unsigned int how)
 	fd = input_open(in, &e);
 	if (fd < 0)
 		return crit_fail(&e);
+	if (same_file(fd, out))
+		return fd_close(fd), crit_usage("decode", "the JSON would replace the image: name another file");
 	ret = img_open_any(fd, input_name(in), &r, &e);
 	if (ret < 0)
 		return fd_close(fd), crit_fail(&e);

@@ -116,13 +116,12 @@ static int list(int dir, struct names *names, struct cr_err *e)
 
 int diff_fields(struct differ *d, const char *before, const char *after, struct cr_err *e)
 {
-	_cleanup_close_ int old = open(before, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int now = open(after, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int old = dir_open(before, e), now = old < 0 ? -1 : dir_open(after, e);
 	struct names names = { 0 };
 	int ret;
 
 	if (old < 0 || now < 0)
-		return cr_err_set(e, CR_E_DIR_MISSING, errno, old < 0 ? before : after, "cannot be opened");
+		return old < 0 ? old : now;
 	ret = list(old, &names, e);
 	if (!ret)
 		ret = list(now, &names, e);

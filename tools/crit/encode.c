@@ -100,6 +100,8 @@ static int encode(const char *in, const char *out, bool lenient)
 	fd = input_open(in, &e);
 	if (fd < 0)
 		return crit_fail(&e);
+	if (same_file(fd, out))
+		return fd_close(fd), crit_usage("encode", "the image would replace the JSON: name another file");
 	ret = output_open(&output, out, &e);
 	if (!ret)
 		ret = encode_fd(fd, input_name(in), lenient, output.ob, &e);

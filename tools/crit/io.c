@@ -142,12 +142,43 @@ void output_abandon(struct output *out)
 
 int input_open(const char *path, struct cr_err *e)
 {
+	struct stat st;
 	int fd;
 
 	if (is_std(path))
 		return STDIN_FILENO;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? cr_err_set(e, CR_E_SYSTEM, errno, path, "cannot be opened") : fd;
+	if (fd < 0)
+		return cr_err_set(e, CR_E_SYSTEM, errno, path, "cannot be opened");
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		fd_close(fd);
+		cr_err_set(e, CR_E_NO_FILE, 0, path, "is a directory, not a file");
+		cr_err_remedy(e, "name an image in it, or use crit show DIR");
+		return -EISDIR;
+	}
+	return fd;
+}
+
+int dir_open(const char *path, struct cr_err *e)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = errno;
+
+	if (fd >= 0)
+		return fd;
+	if (err == ENOTDIR)
+		cr_err_set(e, CR_E_DIR_MISSING, 0, path, "is not a directory");
+	else
+		cr_err_set(e, CR_E_DIR_MISSING, err, path, "cannot be opened");
+	cr_err_remedy(e, "name the directory of a checkpoint; for a single image there is crit show FILE");
+	return -err;
+}
+
+bool same_file(int fd, const char *path)
+{
+	struct stat in, out;
+
+	return !is_std(path) && fstat(fd, &in) == 0 && stat(path, &out) == 0 && S_ISREG(in.st_mode) &&
+	       in.st_dev == out.st_dev && in.st_ino == out.st_ino;
 }
 
 const char *input_name(const char *path)

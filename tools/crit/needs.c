@@ -94,7 +94,7 @@ static void need_pids(struct collect *n)
 		if (end < count && fill >= sizeof(text) - 40)
 			snprintf(text + fill, sizeof(text) - fill, " ...");
 	}
-	snprintf(detail, sizeof(detail), count == 1 ? "is free" : "%zu, all are free", count);
+	snprintf(detail, sizeof(detail), count == 1 ? "must be free" : "%zu, all must be free", count);
 	need(n, "pid", text, detail);
 }
 

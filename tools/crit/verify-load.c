@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -149,7 +150,15 @@ static int list_images(struct verify *v, struct cr_err *e)
 
 static void told(struct verify *v, const struct vimage *i, long entry, const struct cr_err *e)
 {
-	v_error(v, i->name, entry, "%s%s%s", e->reason, e->err ? ": " : "", e->err ? strerror(e->err) : "");
+	const char *reason = e->reason;
+	int behind = 0;
+	long own;
+
+	if (sscanf(reason, "entry %ld: %n", &own, &behind) == 1 && behind) { /* img_bad() knows it */
+		entry = own;
+		reason += behind;
+	}
+	v_error(v, i->name, entry, "%s%s%s", reason, e->err ? ": " : "", e->err ? strerror(e->err) : "");
 }
 
 /* Keep @m as the next entry. */

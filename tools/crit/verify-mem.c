@@ -335,6 +335,7 @@ static void check_pagemap(struct verify *v, const struct vimage *i)
 	struct pagemap_check c = { .image = i };
 	const PagemapEntry *p;
 	struct img_reader r;
+	bool there;
 
 	if (!head)
 		return;
@@ -344,7 +345,9 @@ static void check_pagemap(struct verify *v, const struct vimage *i)
 	if (pagemap_open(v, i, &r)) {
 		for (long n = 1; (p = pagemap_next(v, &r)); n++)
 			check_pages(v, &c, n, p);
-		v_expect(v, c.present * v->page == pages_size(v, i), i->name, -1,
+		there = v_expect(v, !c.present || v_image(v, IMG_PAGES, head->pages_id), i->name, -1,
+				 "pages-%u.img, with %" PRIu64 " pages, is missing", head->pages_id, c.present);
+		v_expect(v, !there || c.present * v->page == pages_size(v, i), i->name, -1,
 			 "pages-%u.img has %" PRIu64 " bytes, %" PRIu64 " pages are %" PRIu64, head->pages_id,
 			 pages_size(v, i), c.present, c.present * v->page);
 	}

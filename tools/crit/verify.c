@@ -314,9 +314,9 @@ int verify_path(const char *path, struct findings *all, struct cr_err *e)
 	struct verify v = { .path = path, .found = all };
 	int ret;
 
-	v.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	v.dir = dir_open(path, e);
 	if (v.dir < 0)
-		return cr_err_set(e, CR_E_DIR_MISSING, errno, path, "cannot be opened");
+		return v.dir;
 	ret = verify_dir(&v, e);
 	close_dir(&v);
 	return ret;

@@ -122,6 +122,22 @@ static size_t parse_head(const struct img_reader *r, uint32_t *ret_magic, uint32
 	return 4;
 }
 
+/* Is it too short for a head? Of a file that is empty the magic says nothing. */
+static int head_there(const struct img_reader *r, struct cr_err *e)
+{
+	size_t have = r->end - r->start, want;
+	uint32_t magic, first;
+
+	want = parse_head(r, &magic, &first);
+	if (have >= want)
+		return 0;
+	if (have)
+		cr_err_set(e, CR_E_IMG_TRUNCATED, 0, r->name, "ends after %zu bytes, inside its magic", have);
+	else
+		cr_err_set(e, CR_E_IMG_TRUNCATED, 0, r->name, "is empty");
+	return -EINVAL;
+}
+
 static int reader_init(int fd, const char *name, struct img_reader *r, struct cr_err *e)
 {
 	struct stat st;
@@ -147,9 +163,9 @@ static int check_head(struct img_reader *r, struct cr_err *e)
 
 	if (info->head == IMG_HEAD_RAW)
 		return 0;
+	if (head_there(r, e) < 0)
+		return -EINVAL;
 	len = parse_head(r, &magic, &first);
-	if (r->end - r->start < len)
-		return truncated(r, e);
 	if (magic == info->magic && len == (info->head == IMG_HEAD_INVENTORY ? 4 : len) &&
 	    (len == 4 || first == want)) {
 		take(r, len);
@@ -182,6 +198,7 @@ int img_open_any(int fd, const char *name, struct img_reader *r, struct cr_err *
 
 	base = base ? base + 1 : name;
 	ret = reader_init(fd, base, r, e);
+	ret = ret ? ret : head_there(r, e);
 	if (ret < 0) {
 		img_close(r);
 		return ret;
