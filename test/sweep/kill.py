@@ -246,6 +246,13 @@ def alive(pid):
     return status(pid, 'State')[:1] not in ('', 'Z', 'X')
 
 
+def dying(pid):
+    """Killed, but not yet dead: a large address space takes a while to go, and meanwhile nobody traces the task any more."""
+    flags = slurp('/proc/%d/stat' % pid).rpartition(')')[2].split()[6:7]
+    pending = int(status(pid, 'SigPnd') or '0', 16) | int(status(pid, 'ShdPnd') or '0', 16)
+    return bool(flags and int(flags[0]) & 4 or pending & 1 << signal.SIGKILL - 1)  # PF_EXITING
+
+
 def our_area(pid, lo, hi):
     """Is it the holder's memory: its page of code (lib/common/trace) is at the start, or not yet written?"""
     try:
@@ -597,10 +604,10 @@ class Scene:
             self.runs()
             self.works()
         except Harm:
-            if alive(self.root):
+            if alive(self.root) and not dying(self.root):
                 raise
             return False
-        return True
+        return not dying(self.root)
 
     def unharmed(self, unnoticed):
         """Return: False: it is dead. One that was killed takes a moment to die."""
