@@ -6,6 +6,7 @@ import os
 import random
 import re
 import subprocess
+import sys
 
 from faults_tree import read
 
@@ -84,7 +85,11 @@ def choose(points, opt):
 			# Another error for each call in turn, so that a short run sees all kinds.
 			out.append((point, faults[(i * 7 + opt.seed) % len(faults)], obj))
 	if opt.only:
-		out = [x for x in out if re.search(opt.only, f'{x[0]}:{fault_name(x[1])} {x[2]}')]
+		out = [x for x in out if re.search(opt.only, f'{x[0]}:{fault_name(x[1])}')]
+	if opt.skip:
+		out = [x for x in out if not re.search(opt.skip, f'{x[0]}:{fault_name(x[1])} {x[2]}')]
+	if not out:
+		sys.exit('no point is chosen: nothing would be tried')
 	if opt.points and len(out) > opt.points:
 		step = len(out) / opt.points
 		out = [out[int(i * step)] for i in range(opt.points)]
