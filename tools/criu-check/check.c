@@ -125,6 +125,15 @@ static const struct feature *find(const char *name, struct cr_err *e)
 	return NULL;
 }
 
+static bool supported(const struct feature *f, json_t *rows)
+{
+	if (test(f, rows) != PROBE_YES)
+		return false;
+	if (!rows)
+		printf("%s is supported\n", f->name);
+	return true;
+}
+
 static int check_named(const struct cr_opts *o, int *code, struct cr_err *e)
 {
 	json_t *rows;
@@ -136,10 +145,8 @@ static int check_named(const struct cr_opts *o, int *code, struct cr_err *e)
 	for (unsigned i = 0; i < o->feature.n; i++) {
 		const struct feature *f = find(o->feature.v[i], NULL);
 
-		if (test(f, rows) != PROBE_YES)
+		if (f && !supported(f, rows))
 			*code = CR_REFUSED;
-		else if (!rows)
-			printf("%s is supported\n", f->name);
 	}
 	return rows ? print_json(rows, *code ? "bad" : "good", e) : 0;
 }
