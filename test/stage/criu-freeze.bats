@@ -416,3 +416,23 @@ kill_holder_often()
 	wait_for 90 has_line "$DIR/out.txt" "done"
 	! grep FAIL "$DIR/out.txt"
 }
+
+@test "a low limit of open files: the holder hears its clients, its lease and signals" {
+	start_program sleep 1000
+	unharmed_begin
+	(ulimit -n 32 && "$BIN/criu-freeze" -t "$PID" -D "$IMG" 3>&-)
+	timeout 10 "$BIN/criu-freeze" thaw -D "$IMG"
+	unharmed_end
+	(ulimit -n 32 && exec "$BIN/criu-freeze" --lease $$ -t "$PID" -D "$IMG" 3>&-)
+	kill -TERM "$(awk '/^TracerPid/ { print $2 }' "/proc/$PID/status")"
+	wait_for 10 untraced
+	unharmed_end
+	rm -rf "$IMG" && mkdir "$IMG"
+	(ulimit -n 32 && exec "$CRIU" dump -R -t "$PID" -D "$IMG" -o dump.log 3>&-)
+	unharmed_end
+}
+
+untraced()
+{
+	grep -q '^TracerPid:[[:space:]]0' "/proc/$PID/status"
+}

@@ -57,6 +57,15 @@ criu_as_user()
 	done
 }
 
+@test "an ordinary program of that user, which has no capability: it comes back without one" {
+	criu_as_user +checkpoint_restore --unprivileged
+	start_user_victim -all threads
+	dump
+	restore
+	[ "$(sed -n 's/^Cap\(Inh\|Prm\|Eff\|Amb\):[[:space:]]*//p' "/proc/$PID/status" | sort -u)" = 0000000000000000 ]
+	victim_finish
+}
+
 @test "without a capability, or without --unprivileged: refused before anything is touched" {
 	start_user_victim -all pipe
 	unharmed_begin

@@ -42,7 +42,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 
-enum { CAP_MAX = 1 << 20, AHEAD_SECONDS = 10, POLL_MAX = HOLDER_CLIENTS + 4 };
+enum { CAP_MAX = 1 << 20, AHEAD_SECONDS = 10, POLL_OWN = 4, POLL_MAX = POLL_OWN + HOLDER_CLIENTS };
 
 static const char socket_name[] = ".holder", socket_tmp[] = ".holder.tmp";
 
@@ -284,20 +284,27 @@ static int one_round(struct holder *h, int timeout)
 				      { h->lease_fd, POLLIN, 0 },
 				      { h->front_done ? -1 : h->a.pair, POLLIN, 0 },
 				      { h->signal_fd, POLLIN, 0 } };
+	unsigned client[POLL_MAX], nr = POLL_OWN;
 	int n;
 
+	/* Not the free places, too: poll(2) takes no more entries than RLIMIT_NOFILE, however few descriptors are in them. */
 	for (unsigned i = 0; i < HOLDER_CLIENTS; i++)
-		p[4 + i] = (struct pollfd){ h->client[i].fd, POLLIN, 0 };
-	n = poll(p, POLL_MAX, timeout);
+		if (h->client[i].fd >= 0) {
+			client[nr] = i;
+			p[nr++] = (struct pollfd){ h->client[i].fd, POLLIN, 0 };
+		}
+	n = poll(p, nr, timeout);
+	if (n < 0 && errno == EINVAL) /* the limit was lowered under us: better let go than be deaf */
+		return -1;
 	if (n < 0 && errno != EINTR && timeout)
 		poll(NULL, 0, 10); /* no memory just now */
 	if (n <= 0)
 		return n && timeout ? 1 : 0;
 	if (p[1].revents || p[3].revents || (p[2].revents && front_event(h)))
 		return -1;
-	for (unsigned i = 0; i < HOLDER_CLIENTS && !h->over; i++)
-		if (p[4 + i].revents)
-			serve(h, i);
+	for (unsigned i = POLL_OWN; i < nr && !h->over; i++)
+		if (p[i].revents)
+			serve(h, client[i]);
 	if (p[0].revents)
 		accept_client(h);
 	verb_wake_waiters(h);

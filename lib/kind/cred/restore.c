@@ -195,7 +195,7 @@ static void emit_ids(struct rst_prog *p, const struct rst_creds *c)
 	prog_try(p, "file system user id", SYS_setfsuid, c->fsuid);
 }
 
-static void emit_caps(struct rst_prog *p, const struct rst_own *own, const struct rst_creds *c)
+static void emit_caps(struct rst_prog *p, const struct rst_own *own, const struct rst_creds *c, bool secbits)
 {
 	uint64_t drop = own->creds.bnd & ~c->bnd;
 
@@ -207,7 +207,8 @@ static void emit_caps(struct rst_prog *p, const struct rst_own *own, const struc
 			prog_sys(p, "ambient capabilities", SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE,
 				 (uint64_t)lowest(amb));
 	}
-	prog_sys(p, "security bits", SYS_prctl, PR_SET_SECUREBITS, c->secbits);
+	if (secbits) /* which needs CAP_SETPCAP, also for what is set already */
+		prog_sys(p, "security bits", SYS_prctl, PR_SET_SECUREBITS, c->secbits);
 	emit_capset(p, c->inh, c->prm, c->eff);
 }
 
@@ -222,11 +223,12 @@ void cred_emit(struct rst_prog *p, const struct rst_own *own, const ThreadCoreEn
 		cut_caps(&c, own->last_cap);
 		if (ids || !same_caps(&c, &own->creds)) {
 			emit_capset(p, c.inh, own->creds.prm, own->creds.prm);
-			prog_sys(p, "security bits", SYS_prctl, PR_SET_SECUREBITS,
-				 own->creds.secbits | SECBIT_NO_SETUID_FIXUP);
-			if (ids)
+			if (ids) {
+				prog_sys(p, "security bits", SYS_prctl, PR_SET_SECUREBITS,
+					 own->creds.secbits | SECBIT_NO_SETUID_FIXUP);
 				emit_ids(p, &c);
-			emit_caps(p, own, &c);
+			}
+			emit_caps(p, own, &c, ids || c.secbits != own->creds.secbits);
 		}
 		if (c.no_new_privs && !own->creds.no_new_privs)
 			prog_sys(p, "no_new_privs", SYS_prctl, PR_SET_NO_NEW_PRIVS, 1);
