@@ -7,17 +7,16 @@ load ../lib
 # processes and signals there may be follows from the size of the memory, so a machine that is like that of the dump has others.
 shared_here()
 {
-	local core i word edit
+	local core limit own edit
 
 	cp -r "$SHARED/fixtures/criu-4.2" "$T/fixtures"
 	chmod -R u+w "$T/fixtures"
 	for core in "$T/fixtures/$1/img"/core-*.img; do
-		for word in nproc=6 sigpending=11; do
-			i=${word#*=}
-			word=$(prlimit -o HARD --noheadings --"${word%=*}" | tr -d ' ')
-			[ "$word" != unlimited ] || continue
-			edit=$("$BIN/crit" decode --quote-large -i "$core" | jq -r --arg i "$i" --argjson own "$word" \
-				'.entries[0].tc.rlimits.rlimits[$i | tonumber] // {} | to_entries[] | select(.value | type == "number" and . > $own)
+		for limit in nproc=6 sigpending=11; do
+			own=$(prlimit -o HARD --noheadings --"${limit%=*}" | tr -d ' ')
+			[ "$own" != unlimited ] || continue
+			edit=$("$BIN/crit" decode --quote-large -i "$core" | jq -r --argjson i "${limit#*=}" --argjson own "$own" \
+				'.entries[0].tc.rlimits.rlimits[$i] // {} | to_entries[] | select(.value | type == "number" and . > $own)
 				| "tc.rlimits.rlimits[\($i)].\(.key)=\($own)"')
 			# shellcheck disable=SC2086
 			[ -z "$edit" ] || "$BIN/crit" edit "$core" $edit

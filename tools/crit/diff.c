@@ -4,7 +4,8 @@
  *
  * Theory of operation: each checkpoint is written down as lines of text with keys: a line for each task, descriptor, mapping.
  * Both lists are sorted by key and walked together; lines with the same key and another text have changed. Numbers in the
- * text that change with each restore are compared by who shares them (diff-same.c). Page contents are compared mapping by mapping (diff-pages.c). --fields compares all images entry by entry instead.
+ * text that change with each restore are compared by who shares them (diff-same.c). Page contents are compared mapping by
+ * mapping (diff-pages.c). --fields compares all images entry by entry instead.
  */
 #include "diff.h"
 
