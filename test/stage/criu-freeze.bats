@@ -271,9 +271,7 @@ time.sleep(1000)' "$IMG/.holder" 3>&- >"$T/client" &
 @test "step by step by hand: each stage, seal, kill" {
 	start_program sleep 1000
 	freeze
-	for tool in criu-collect criu-parasite criu-pages; do
-		CRIU_LOG_OPEN=1 "$BIN/$tool" -D "$IMG" -W "$WORK" -o dump.log -v4
-	done
+	stages
 	verb seal
 	[ "$(tree_fact .state)" = sealed ]
 	all_held "$PID"
@@ -283,6 +281,67 @@ time.sleep(1000)' "$IMG/.holder" 3>&- >"$T/client" &
 	check_images
 	[ "$(tree_fact '.stages[0].end')" = killed ]
 	restore
+}
+
+stages()
+{
+	for tool in criu-collect criu-parasite criu-pages; do
+		CRIU_LOG_OPEN=1 "$BIN/$tool" -D "$IMG" -W "$WORK" -o dump.log -v4
+	done
+}
+
+# is_refused CODE NAME VERB...: and nothing has ended.
+is_refused()
+{
+	local code=$1 name=$2
+	shift 2
+	run verb "$@"
+	echo "$output"
+	[ "$status" -ne 0 ]
+	[[ $output == *"$name: "*"[$code]"* ]]
+	all_held "$PID"
+}
+
+@test "an image that is removed or cut before the seal: no seal, the tree stays; one that crit edit has changed is sealed" {
+	start_program sleep 1000
+	freeze
+	stages
+	for name in "core-$PID.img" "mm-$PID.img" "pagemap-$PID.img" pages-1.img "fs-$PID.img" pstree.img files.img; do
+		mv "$IMG/$name" "$T/kept"
+		is_refused image-missing "$name" seal
+		cp "$T/kept" "$IMG/$name"
+		truncate -s -1 "$IMG/$name"
+		is_refused image-truncated "$name" seal
+		is_refused image-truncated "$name" end
+		mv "$T/kept" "$IMG/$name"
+	done
+	[ ! -e "$IMG/inventory.img" ]
+	local size
+	size=$(stat -c %s "$IMG/core-$PID.img")
+	"$BIN/crit" edit "$IMG/core-$PID.img" tc.comm=longer-name
+	[ "$(stat -c %s "$IMG/core-$PID.img")" -gt "$size" ]
+	verb seal
+	check_images
+	mv "$IMG/pages-1.img" "$T/kept"
+	is_refused image-missing pages-1.img kill
+	mv "$T/kept" "$IMG/pages-1.img"
+	verb kill
+	wait_for 5 gone "$PID"
+}
+
+@test "an image that vanishes in a dump of the wrapper: it fails, and the tree runs" {
+	start_victim threads
+	unharmed_begin
+	freeze --lease $$
+	stages
+	rm "$IMG/core-$PID.img"
+	run verb end --as-criu
+	[ "$status" -eq 1 ]
+	[[ $output == *"core-$PID.img: it was written, and is not there any more (make the dump again,"*"[image-missing]"* ]]
+	[ ! -e "$IMG/inventory.img" ] && [ ! -e "$IMG/.stage" ] && [ ! -e "$IMG/.holder" ]
+	[ "$(tree_fact .error.code)" = image-missing ]
+	unharmed_end
+	victim_finish
 }
 
 @test "wrong and random requests: the holder answers each and keeps the tree" {

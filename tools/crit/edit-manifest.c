@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -15,6 +16,39 @@
 #include "image/manifest.h"
 
 static const char extra_name[] = "extra.json";
+
+/* Before the seal: the image @name, as its stage notes it. Return: whether it does. */
+static bool note_size(json_t *stages, const char *name, off_t bytes)
+{
+	bool found = false;
+	json_t *row, *own;
+	size_t i, k;
+
+	json_array_foreach(stages, i, row)
+	{
+		json_t *sizes = json_object_get(row, "sizes");
+
+		json_array_foreach(json_object_get(row, "files"), k, own)
+		{
+			if (k >= json_array_size(sizes) || !json_string_value(own) ||
+			    strcmp(json_string_value(own), name))
+				continue;
+			json_array_set_new(sizes, k, json_integer(bytes));
+			found = true;
+		}
+	}
+	return found;
+}
+
+static int edit_stages(int fd, json_t *m, const char *name, struct cr_err *e)
+{
+	json_t *stages = json_object_get(m, "stages");
+	struct stat st;
+
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot be looked at for its size");
+	return note_size(stages, name, st.st_size) ? manifest_update(fd, json_pack("{s:O}", "stages", stages), e) : 0;
+}
 
 int edit_manifest(const char *path, struct cr_err *e)
 {
@@ -49,6 +83,8 @@ int edit_manifest(const char *path, struct cr_err *e)
 		ret = cr_err_set(e, CR_E_SYSTEM, -ret, name, "cannot be read again for its checksum");
 	else if (listed)
 		ret = manifest_update(fd, json_pack("{s:O}", "files", files), e);
+	else if (!files)
+		ret = edit_stages(fd, m, name, e);
 	json_decref(m);
 	return ret;
 }

@@ -285,6 +285,8 @@ int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e)
 		cr_err_remedy(e, "let the tree run: criu-freeze thaw -D DIR");
 	}
 	if (!err)
+		err = seal_whole(img, m, e);
+	if (!err)
 		err = finish(o, img, m, &h, END_KILL, e);
 	json_decref(m);
 	hold_close(&h);

@@ -6,6 +6,9 @@
  * every image is on disk, then inventory.img appears by rename, then the sealed manifest by rename, then the directory
  * is on disk. Only after that may anybody end the tree: a power loss at any instant leaves the tree or the checkpoint.
  *
+ * The stages have noted which images they wrote, and how many bytes (stages[].files, sizes). An image that is not there, or has
+ * another size, was removed or cut by somebody since: then there is no seal, and the tree is not ended.
+ *
  * Checksums cover all images but pages-*, which would have to be read again (0.2 s a GiB); --checksum covers those too.
  */
 #include "seal.h"
@@ -13,6 +16,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -78,10 +82,74 @@ static bool is_listed(const char *name)
 	return (len > 4 && !strcmp(name + len - 4, ".img")) || !strcmp(name, "extra.json");
 }
 
-/* One file: durable, and a row of files[]. */
-static int seal_file(int img, const char *name, bool sync, bool checksum_pages, json_t *files, struct cr_err *e)
+struct seal {
+	int img;
+	bool sync, checksum_pages;
+	json_t *want;  /* what the stages wrote and was not seen yet */
+	json_t *files; /* rows of files[] */
+};
+
+/* What the stages wrote: name of the image to its size, or to null where the stage has not noted it. NULL: no memory. */
+static json_t *written(json_t *m)
 {
-	_cleanup_close_ int fd = openat(img, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	json_t *all = json_object(), *row, *name;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(m, "stages"), i, row)
+	{
+		json_t *sizes = json_object_get(row, "sizes");
+
+		json_array_foreach(json_object_get(row, "files"), k, name)
+		{
+			json_t *size = json_array_get(sizes, k);
+
+			if (json_object_set_new(all, json_string_value(name) ?: "",
+						json_is_integer(size) ? json_incref(size) : json_null())) {
+				json_decref(all);
+				return NULL;
+			}
+		}
+	}
+	return all;
+}
+
+static int not_as_written(struct cr_err *e)
+{
+	cr_err_remedy(e, "make the dump again, or run the stage that wrote it again while the tree is held; before the "
+			 "seal nobody may change the directory but crit edit");
+	return -EINVAL;
+}
+
+/* The image @name has @size bytes: as a stage wrote it? Takes it out of @want. */
+static int check_written(json_t *want, const char *name, off_t size, struct cr_err *e)
+{
+	json_t *noted = json_object_get(want, name);
+	json_int_t bytes = json_integer_value(noted);
+
+	if (json_is_integer(noted) && bytes != size) {
+		cr_err_set(e, CR_E_IMG_TRUNCATED, 0, name, "it has %lld bytes, and %lld were written", (long long)size,
+			   (long long)bytes);
+		return not_as_written(e);
+	}
+	json_object_del(want, name);
+	return 0;
+}
+
+/* What is left in @want was found nowhere. */
+static int check_all_there(json_t *want, struct cr_err *e)
+{
+	const char *name = json_object_iter_key(json_object_iter(want));
+
+	if (!name)
+		return 0;
+	cr_err_set(e, CR_E_IMG_MISSING, 0, name, "it was written, and is not there any more");
+	return not_as_written(e);
+}
+
+/* One file: as it was written, durable, and a row of files[]. */
+static int seal_file(const struct seal *s, const char *name, struct cr_err *e)
+{
+	_cleanup_close_ int fd = openat(s->img, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	uint64_t size;
 	uint32_t crc;
 	char text[16];
@@ -93,14 +161,17 @@ static int seal_file(int img, const char *name, bool sync, bool checksum_pages, 
 		return cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot open it to seal it");
 	if (!S_ISREG(st.st_mode))
 		return 0;
-	if (sync && fsync(fd))
+	err = check_written(s->want, name, st.st_size, e);
+	if (err)
+		return err;
+	if (s->sync && fsync(fd))
 		return cr_err_write(e, errno, name, "cannot make it durable");
 	row = json_pack("{s:o, s:I}", "name", json_bytes(name, strlen(name)), "size", (json_int_t)st.st_size);
-	if (!row || json_array_append(files, row)) {
+	if (!row || json_array_append(s->files, row)) {
 		json_decref(row);
 		return cr_err_nomem(e);
 	}
-	if (checksum_pages || strncmp(name, "pages-", 6)) {
+	if (s->checksum_pages || strncmp(name, "pages-", 6)) {
 		err = img_sum(fd, &size, &crc);
 		if (err) {
 			json_decref(row);
@@ -141,27 +212,28 @@ static int start_sync(int img, DIR *d)
 	return 0;
 }
 
-static int seal_files(int img, bool sync, bool checksum_pages, json_t *files, struct cr_err *e)
+static int seal_files(const struct seal *s, struct cr_err *e)
 {
-	int fd = openat(img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
+	int fd = openat(s->img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct seal each = *s;
 	struct dirent *de;
 
 	if (!d) {
 		fd_close(fd);
 		return cr_err_set(e, CR_E_DIR_MISSING, errno, "images directory", "cannot list it");
 	}
-	ret = sync ? start_sync(img, d) : 0;
+	ret = s->sync ? start_sync(s->img, d) : 0;
 	if (ret > 0)
-		sync = false;
+		each.sync = false;
 	ret = ret < 0 ? cr_err_write(e, -ret, "images directory", "cannot make it durable") : 0;
 	while (!ret && (errno = 0, de = readdir(d)))
 		if (is_listed(de->d_name))
-			ret = seal_file(img, de->d_name, sync, checksum_pages, files, e);
+			ret = seal_file(&each, de->d_name, e);
 	if (!ret && errno)
 		ret = cr_err_set(e, CR_E_SYSTEM, errno, "images directory", "cannot list it");
 	closedir(d);
-	return ret;
+	return ret ? ret : check_all_there(s->want, e);
 }
 
 static int write_inventory(int img, const char *id, bool check_only, struct cr_err *e)
@@ -208,23 +280,55 @@ static int sync_name(int img, const char *name, struct cr_err *e)
 
 int seal_images(int img, json_t *m, bool sync, bool checksum_pages, struct cr_err *e)
 {
-	json_t *files = json_array();
+	struct seal s = { img, sync, checksum_pages, written(m), json_array() };
 	int ret = check_stages(m, e);
 
-	if (!ret && !files)
+	if (!ret && (!s.files || !s.want))
 		ret = cr_err_nomem(e);
 	if (!ret)
-		ret = seal_files(img, sync, checksum_pages, files, e);
+		ret = seal_files(&s, e);
 	if (!ret)
 		ret = write_inventory(img, json_string_value(json_object_get(m, "id")), manifest_check_only(m), e);
 	if (!ret && sync)
 		ret = sync_name(img, "inventory.img", e);
 	if (!ret) {
 		dir_remove_stage(img);
-		ret = manifest_seal(img, TAKE_PTR(files), json_pack("{s:b}", "synced", sync), sync, e);
+		ret = manifest_seal(img, TAKE_PTR(s.files), json_pack("{s:b}", "synced", sync), sync, e);
 		if (ret)
 			unlinkat(img, "inventory.img", 0); /* no checkpoint without its seal */
 	}
-	json_decref(files);
+	json_decref(s.files);
+	json_decref(s.want);
+	return ret;
+}
+
+/* A row of files[]. */
+static int check_sealed(int img, json_t *row, struct cr_err *e)
+{
+	const char *text = json_string_value(json_object_get(row, "name"));
+	json_int_t size = json_integer_value(json_object_get(row, "size"));
+	char name[NAME_MAX + 1];
+	struct stat st;
+
+	if (!text || json_bytes_decode(text, name, sizeof(name)) < 0)
+		return cr_err_set(e, CR_E_IMG_CORRUPT, 0, MANIFEST_NAME, "files[] has no names");
+	if (fstatat(img, name, &st, AT_SYMLINK_NOFOLLOW))
+		cr_err_set(e, CR_E_IMG_MISSING, errno, name, "it was sealed");
+	else if (st.st_size != size)
+		cr_err_set(e, CR_E_IMG_TRUNCATED, 0, name, "it has %lld bytes, and had %lld when it was sealed",
+			   (long long)st.st_size, (long long)size);
+	else
+		return 0;
+	cr_err_remedy(e, "put it back, or let the tree run: criu-freeze thaw -D DIR");
+	return -EINVAL;
+}
+
+int seal_whole(int img, json_t *m, struct cr_err *e)
+{
+	json_t *row;
+	size_t i;
+	int ret = 0;
+
+	json_array_foreach(json_object_get(m, "files"), i, row) if (!ret) ret = check_sealed(img, row, e);
 	return ret;
 }

@@ -384,7 +384,10 @@ void stage_wrote(struct stage_facts *f, const char *image, uint64_t bytes)
 {
 	if (!f->files)
 		f->files = json_array();
+	if (!f->sizes)
+		f->sizes = json_array();
 	json_array_append_new(f->files, json_string(image));
+	json_array_append_new(f->sizes, json_integer((json_int_t)bytes));
 	f->bytes += bytes;
 }
 
@@ -422,12 +425,13 @@ static json_t *error_list(const char *stage, const struct cr_report *r)
 /* The facts as one row, and release them. needs and tree stay with @f. */
 static json_t *stage_row(struct stage_facts *f, const struct cr_report *failures)
 {
-	json_t *row = json_pack("{s:s, s:s, s:s, s:f, s:I, s:o, s:o}", "name", f->name, "version", CR_VERSION, "state",
-				failures && failures->n ? "failed" : "done", "seconds",
-				(now_ns() - f->started_ns) / 1e9, "bytes", (json_int_t)f->bytes, "files",
-				f->files ? f->files : json_array(), "warnings", error_list(f->name, &f->warnings));
+	json_t *row =
+		json_pack("{s:s, s:s, s:s, s:f, s:I, s:o, s:o, s:o}", "name", f->name, "version", CR_VERSION, "state",
+			  failures && failures->n ? "failed" : "done", "seconds", (now_ns() - f->started_ns) / 1e9,
+			  "bytes", (json_int_t)f->bytes, "files", f->files ? f->files : json_array(), "sizes",
+			  f->sizes ? f->sizes : json_array(), "warnings", error_list(f->name, &f->warnings));
 
-	f->files = NULL;
+	f->files = f->sizes = NULL;
 	cr_report_free(&f->warnings);
 	if (row && failures && failures->n)
 		json_object_set_new(row, "failures", error_list(f->name, failures));
@@ -533,6 +537,14 @@ int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failu
 	return ret;
 }
 
+static void drop_sizes(json_t *stages)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(stages, i, row) json_object_del(row, "sizes");
+}
+
 static int update(int img, json_t *members, enum sync sync, struct cr_err *e)
 {
 	_cleanup_close_ int lock = lock_dir(img, e);
@@ -541,6 +553,8 @@ static int update(int img, json_t *members, enum sync sync, struct cr_err *e)
 
 	if (!ret && json_object_update(d.head, members))
 		ret = cr_err_nomem(e);
+	if (!ret && json_object_get(d.head, "files"))
+		drop_sizes(json_object_get(d.head, "stages"));
 	if (!ret)
 		ret = doc_write(img, &d, sync, false, e);
 	doc_free(&d);

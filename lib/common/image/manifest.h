@@ -25,12 +25,13 @@ struct stage_facts {
 	uint64_t started_ns;	/* CLOCK_MONOTONIC */
 	uint64_t bytes;		/* written to images */
 	json_t *files;		/* array of names of the images written; may be NULL */
+	json_t *sizes;		/* their bytes, in the same order */
 	struct need_set *needs; /* what a restore needs from outside, one row per distinct object; may be NULL */
 };
 
 /* Note the start. */
 void stage_begin(struct stage_facts *f, const char *name);
-/* Remember an image that was written: its name and bytes. */
+/* Remember an image that was written: its name and bytes. The seal wants to find it so. */
 void stage_wrote(struct stage_facts *f, const char *image, uint64_t bytes);
 /* Something is not carried, but the dump goes on: logged at once and put into the manifest. */
 void stage_warn(struct stage_facts *f, const struct cr_err *e);
@@ -49,7 +50,8 @@ int manifest_read(int img, json_t **ret, struct cr_err *e);
 /* The same without needs[], which may be large. */
 int manifest_read_head(int img, json_t **ret, struct cr_err *e);
 /*
- * The dump is complete: state "sealed" and the list of files, written last of all, synced unless --no-sync.
+ * The dump is complete: state "sealed" and the list of files, written last of all, synced unless --no-sync. The rows of the
+ * stages lose their "sizes", which that list has now.
  * @files: array of {"name", "size", "crc32c"}; taken over
  * @extra: object merged into the head, or NULL; taken over
  */
