@@ -247,7 +247,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$CRIU" exec -t "$PID" --timeout 0 pause 3>
 	grep -q 'tracing stop' "/proc/$PID/status"
 	# Not named: it is told who has it.
 	refused task-traced call getpid
-	[[ $output == *"(criu-holder) (it is held for a dump: name its images directory with -D, or let it go with criu-freeze thaw -D DIR)"* ]]
+	[[ $output == *"(criu-holder) (it is held for a dump: name its images directory with -D, or let it go with criu-freeze thaw -t $PID)"* ]]
 	[ "$("$CRIU" exec -D "$IMG" -t $$ getpid)" = "getpid() = $$" ]
 	"$BIN/criu-freeze" thaw -D "$IMG" -W "$WORK"
 	unharmed_end

@@ -8,8 +8,8 @@ import re
 from faults_tree import Bad, identity, read, state_of, wait_for
 
 # Failures before the tool has options, directories and log: there is no place for a record yet. When it is the last step of a
-# dump (criu-freeze end), the tree runs on by the end of the lease, and .stage stays until the next dump.
-BEFORE_WORK = 'configuration file|images directory /|work directory|log file|cannot change to it|rseq|while loading|%fs base|glibc'
+# dump (criu-freeze end), the tree runs on by the end of the lease.
+BEFORE_WORK = 'configuration file|images directory /[^:]*: cannot open it|work directory|log file|cannot change to it|rseq|while loading|%fs base|glibc'
 
 
 def error_lines(lab, run):

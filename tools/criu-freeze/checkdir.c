@@ -245,6 +245,12 @@ void dir_remove_stage(int img)
 	}
 }
 
+void dir_remove_socket(int dir)
+{
+	if (!holder_lives(dir))
+		unlinkat(dir, &HOLD_SOCKET[1], 0);
+}
+
 void dir_release(int img)
 {
 	_cleanup_close_ int fd = openat(img, STAGE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -159,16 +160,6 @@ static int let_go(int img, struct hold *h, enum how how, struct hold_end *end, s
 	return err;
 }
 
-/* The connection ends when the holder has removed its socket. */
-static void await_holder_end(struct hold *h)
-{
-	char c;
-
-	while (recv(h->fd, &c, 1, 0) > 0)
-		;
-	hold_close(h);
-}
-
 /* @m: the manifest, or NULL: to be read */
 static int finish(const struct cr_opts *o, int img, json_t *m, struct hold *h, enum how how, struct cr_err *e)
 {
@@ -181,7 +172,7 @@ static int finish(const struct cr_opts *o, int img, json_t *m, struct hold *h, e
 
 	if (err && (how != END_KILL || !heal_kill(img, root)))
 		return err;
-	await_holder_end(h);
+	hold_await_end(h);
 	/* The checkpoint stands and the tree is gone: what fails now is told, but no failure of the dump. */
 	if (m) {
 		json_incref(m);
@@ -215,11 +206,36 @@ void freeze_end_failed(int img, const struct cr_err *e)
 	if (hold_connect(img, HOLD_ST_NONE, 0, &h, &ignored))
 		heal_image(img);
 	else if (!let_go(img, &h, END_THAW, &end, &ignored))
-		await_holder_end(&h);
+		hold_await_end(&h);
 	hold_close(&h);
 	if (!sealed(img))
 		write_failure(img, "criu-freeze end", e);
 	dir_release(img);
+}
+
+static volatile sig_atomic_t caught;
+
+static void catch (int sig)
+{
+	caught = sig;
+}
+
+/* The wrapper cannot hear ^C any more, since we have replaced it. */
+static void catch_signals(void)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
+	const struct sigaction act = { .sa_handler = catch, .sa_flags = SA_RESTART };
+	struct sigaction old;
+
+	for (int i = 0; i < 3; i++)
+		if (!sigaction(sigs[i], NULL, &old) && old.sa_handler == SIG_DFL)
+			sigaction(sigs[i], &act, NULL);
+}
+
+/* Before the seal; a dump that is complete ends as it was asked to. */
+static int check_caught(struct cr_err *e)
+{
+	return caught ? cr_err_set(e, CR_E_INTERRUPTED, 0, "dump", "SIG%s came", sigabbrev_np(caught)) : 0;
 }
 
 int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e)
@@ -229,8 +245,11 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 	struct hold h = { .fd = -1 };
 	json_t *m = NULL;
 	enum how how;
-	int code = 0, err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
+	int code = 0, err;
 
+	if (o->as_criu)
+		catch_signals();
+	err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
 	if (err) {
 		if (o->as_criu)
 			freeze_end_failed(img, e);
@@ -240,6 +259,8 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 	}
 	err = manifest_read_head(img, &m, e);
 	how = how_to_end(o, m);
+	if (!err)
+		err = check_caught(e);
 	if (err && o->as_criu)
 		write_failure(img, "criu-freeze end", e);
 	if (!err)
@@ -248,7 +269,7 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 		/* The wrapper has no step behind this one. By hand the tree stays held: the user may mend and try
 		 * again. */
 		if (!let_go(img, &h, END_THAW, &end, &script))
-			await_holder_end(&h);
+			hold_await_end(&h);
 		dir_release(img);
 	}
 	if (!err && !manifest_check_only(m))
@@ -296,14 +317,14 @@ int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e)
 /* A stage that was killed, or ran out of memory, has told nobody: the log and the manifest shall say it. */
 static void note_silent_end(int img)
 {
-	static const char *const names[] = { "criu-collect", "criu-parasite", "criu-pages" };
+	static const char *const names[] = { "criu-freeze", "criu-collect", "criu-parasite", "criu-pages" };
 	struct cr_err e = { 0 };
 	char object[64] = "";
 	json_t *m = NULL;
 
 	if (manifest_failed(img) || sealed(img) || manifest_read_head(img, &m, &e))
 		return;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (!seal_stage_done(m, names[i]))
 			snprintf(object + strlen(object), sizeof(object) - strlen(object), "%s%s", *object ? ", " : "",
 				 names[i]);
@@ -314,31 +335,82 @@ static void note_silent_end(int img)
 	write_failure(img, "criu-freeze thaw", &e);
 }
 
+/* The wrapper's: why there is no dump, for the log and the manifest. */
+static void note_end(int img)
+{
+	const char *sig = getenv("CRIU_INTERRUPTED");
+	struct cr_err e = { 0 };
+	json_t *m = NULL;
+
+	if (!sig) {
+		note_silent_end(img);
+		return;
+	}
+	cr_err_set(&e, CR_E_INTERRUPTED, 0, "dump", "SIG%s came", sig);
+	log_failure(&e);
+	if (!manifest_failed(img) && !sealed(img) && !manifest_read_head(img, &m, &e)) {
+		json_decref(m);
+		cr_err_set(&e, CR_E_INTERRUPTED, 0, "dump", "SIG%s came", sig);
+		write_failure(img, "criu-freeze thaw", &e);
+	}
+}
+
+/* The tree runs since its holder died. What that has left is removed. */
+static void clean_up_after(int img)
+{
+	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	heal_image(img);
+	dir_remove_socket(img);
+	if (work >= 0) /* where the file system of the images has no sockets */
+		dir_remove_socket(work);
+	if (!sealed(img))
+		dir_release(img);
+	log_warn("the holder had died, and the tree has run since");
+}
+
+static int let_run(const struct cr_opts *o, int img, struct hold *h, enum how how, struct cr_err *e)
+{
+	struct hold_end end;
+	int err;
+
+	if (sealed(img))
+		return finish(o, img, NULL, h, how, e);
+	err = let_go(img, h, how, &end, e);
+	if (!err)
+		hold_await_end(h);
+	dir_release(img);
+	return err;
+}
+
 int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e)
 {
-	bool failed = getenv("CRIU_LOG_OPEN"); /* the wrapper does this when a stage has failed */
-	struct hold_end end;
+	bool by_wrapper = getenv("CRIU_LOG_OPEN"); /* which does this when a stage has failed, or a signal came */
 	struct hold h = { .fd = -1 };
-	int err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
+	int err;
 
-	if (failed)
-		note_silent_end(img);
-	if (!err && sealed(img)) {
-		err = finish(o, img, NULL, &h, stopped ? END_STOP : END_THAW, e);
-	} else if (!err) {
-		err = let_go(img, &h, stopped ? END_STOP : END_THAW, &end, e);
-		if (!err)
-			await_holder_end(&h);
-		dir_release(img);
+	if (img < 0)
+		return tracer_thaw(o->tree, e);
+	err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
+	if (by_wrapper)
+		note_end(img);
+	else if (o->tree > 0 && (err == -ENOENT || (!err && !tracer_holds(h.banner.holder, o->tree)))) {
+		hold_close(&h);
+		return tracer_thaw(o->tree, e);
 	}
-	if (err) { /* the holder died: the tree runs */
+	if (!err)
+		err = let_run(o, img, &h, stopped ? END_STOP : END_THAW, e);
+	if (err == -ECONNREFUSED || (err && e->code == CR_E_HOLDER_VOID)) {
+		clean_up_after(img);
+		err = 0;
+	} else if (err) {
 		heal_image(img);
-		if (failed && !sealed(img))
+		if (by_wrapper && !sealed(img))
 			dir_release(img);
 	}
-	if (err && e->code == CR_E_NOT_HELD && failed)
+	if (err && e->code == CR_E_NOT_HELD && by_wrapper)
 		err = 0; /* it runs, which is what was asked for */
-	if (failed)
+	if (by_wrapper)
 		log_error("Dumping FAILED.");
 	hold_close(&h);
 	return err;

@@ -26,7 +26,9 @@ int dir_check(const struct cr_opts *o, int img, bool *ret_old, int *ret_lock, st
 int dir_clean(int img, struct cr_err *e);
 /* Remove IMG/.stage and what is in it. */
 void dir_remove_stage(int img);
-/* The same when the holder has gone, unless another dump has begun in the directory. */
+/* Remove the socket of a holder that has died. */
+void dir_remove_socket(int dir);
+/* Remove .stage when the holder has gone, unless another dump has begun in the directory. */
 void dir_release(int img);
 
 /* ---- served.c ---- */
@@ -55,6 +57,12 @@ void heal_image(int img);
  */
 bool heal_kill(int img, int root);
 
+/* ---- tracer.c: a holder that is known by its task alone ---- */
+/* Is @pid held by the process @holder? */
+bool tracer_holds(pid_t holder, pid_t pid);
+/* Have the holder of @pid let its tree go. Return: 0 or -errno with @e. */
+int tracer_thaw(pid_t pid, struct cr_err *e);
+
 /* ---- end.c, ask.c: what is asked of a holder that is there ---- */
 /* Make a checkpoint of what the stages wrote. The holder must have held the tree all the time. */
 int freeze_seal(const struct cr_opts *o, int img, struct cr_err *e);
@@ -63,6 +71,7 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 /* The wrapper's last step could not begin: let the tree go, and note why. */
 void freeze_end_failed(int img, const struct cr_err *e);
 int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e);
+/* Let the tree run. @img: -1: there is no images directory, only -t */
 int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e);
 int freeze_stop(const struct cr_opts *o, int img, struct cr_err *e);
 int freeze_status(const struct cr_opts *o, int img, struct cr_err *e);

@@ -41,6 +41,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "freeze.h"
 
 enum { CAP_MAX = 1 << 20, AHEAD_SECONDS = 10, POLL_OWN = 4, POLL_MAX = POLL_OWN + HOLDER_CLIENTS };
 
@@ -407,7 +408,7 @@ static int prepare(struct holder *h, const struct holder_args *args, struct cr_e
 	for (unsigned i = 0; i < HOLDER_PARKED; i++)
 		h->parked[i].fd = -1;
 	setsid(); /* a terminal's ^C ends the caller, and the lease with it, not the holder */
-	prctl(PR_SET_NAME, "criu-holder");
+	prctl(PR_SET_NAME, HOLDER_COMM);
 	close_others(args);
 	quiet();
 	sigfillset(&all);
@@ -451,6 +452,9 @@ static void remove_socket(const struct holder *h)
 static __attribute__((noreturn)) void leave(struct holder *h)
 {
 	remove_socket(h);
+	/* The tree runs: what the stages have is for nothing. */
+	if (!h->sealed)
+		dir_release(h->a.img);
 	_exit(0);
 }
 

@@ -16,6 +16,8 @@
 #include "hold/protocol.h"
 #include "trace/remote.h"
 
+#define HOLDER_COMM "criu-holder" /* its name in /proc/PID/comm */
+
 enum { HOLDER_CLIENTS = 64, HOLDER_PARKED = 1024, NO_INDEX = ~0u };
 
 /* What becomes of a thread while the tree is being stopped; from TH_HELD on as enum hold_state says. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* criu-freeze: stop a tree and keep it stopped; seal the images; let the tree go. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fd.h"
@@ -65,20 +66,36 @@ static int verb(const struct cr_opts *o, int img, int *code, struct cr_err *e)
 	return cr_err_set(e, CR_E_USAGE, 0, "command line", "there is no verb %s", v);
 }
 
+/* What does not need its directories: to let a tree run. */
+static int without_start(const struct cr_opts *o, int img, int ret, struct cr_err *e)
+{
+	if (!strcmp(o->words[0], "end") && o->as_criu && img >= 0)
+		freeze_end_failed(img, e);
+	if (strcmp(o->words[0], "thaw") || e->code != CR_E_DIR_MISSING || getenv("CRIU_LOG_OPEN"))
+		return ret;
+	if (o->tree > 0)
+		return freeze_thaw(o, -1, false, e);
+	cr_err_remedy(e, "name the directory of the dump with -D, or the root of the tree: criu-freeze thaw -t PID");
+	return ret;
+}
+
 int main(int argc, char **argv)
 {
 	struct cr_err err = { 0 };
 	struct cr_opts opts;
 	int img = -1, code = 0, ret;
+	bool started;
 
 	ret = cr_tool_start("criu-freeze", usage, W_FREEZE, true, argc, argv, &opts, &img, &err);
-	if (!ret)
+	started = !ret;
+	if (started)
 		ret = verb(&opts, img, &code, &err);
-	else if (img >= 0 && opts.as_criu && opts.nr_words && !strcmp(opts.words[0], "end"))
-		freeze_end_failed(img, &err);
+	else if (opts.nr_words == 1)
+		ret = without_start(&opts, img, ret, &err);
 	if (ret) {
+		cr_err_place(&err, img);
 		log_failure(&err);
-		if (opts.nr_words == 0 && err.code != CR_E_USAGE)
+		if (err.code != CR_E_USAGE && (opts.nr_words == 0 || (!started && getenv("CRIU_LOG_OPEN"))))
 			log_error("Dumping FAILED.");
 	}
 	fd_close(img);

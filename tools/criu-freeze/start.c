@@ -80,9 +80,25 @@ static int fork_holder(const struct cr_opts *o, int img, struct holder *h, int *
 	return 0;
 }
 
-static int await_holder(const struct holder *h, int pair, pid_t pid, struct cr_err *e)
+/* @status: of waitpid() */
+static int holder_died(int img, int status, struct cr_err *e)
+{
+	dir_remove_socket(img);
+	if (WIFSIGNALED(status))
+		cr_err_set(e, CR_E_HOLDER, 0, "holder", "it was ended by SIG%s; the tree runs",
+			   sigabbrev_np(WTERMSIG(status)) ?: "?");
+	else
+		cr_err_set(e, CR_E_HOLDER, 0, "holder", "it ended with status %d; the tree runs", WEXITSTATUS(status));
+	cr_err_remedy(e,
+		      "see dmesg (out of memory), and what may have sent the signal; SIGSEGV comes of a stack that may "
+		      "not grow: raise ulimit -s; then make the dump again");
+	return -EIO;
+}
+
+static int await_holder(const struct holder *h, int img, int pair, pid_t pid, struct cr_err *e)
 {
 	int32_t result = 0;
+	int status = 0;
 	ssize_t n;
 
 	do
@@ -91,9 +107,9 @@ static int await_holder(const struct holder *h, int pair, pid_t pid, struct cr_e
 	if (n == sizeof(result) && !result)
 		return 0;
 	/* Its end detaches what had not stopped yet. */
-	waitpid(pid, NULL, 0);
+	waitpid(pid, &status, 0);
 	if (n != sizeof(result))
-		return cr_err_set(e, CR_E_HOLDER, 0, "holder", "it died; the tree runs");
+		return holder_died(img, status, e);
 	*e = h->err;
 	return -result;
 }
@@ -140,7 +156,7 @@ static int run(const struct cr_opts *o, int img, struct stage_facts *f, struct c
 		return err < 0 ? err : -ECANCELED;
 	err = fork_holder(o, img, h, &pair, &pid, e);
 	if (!err)
-		err = await_holder(h, pair, pid, e);
+		err = await_holder(h, img, pair, pid, e);
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < h->nr_order; i++)

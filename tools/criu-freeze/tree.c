@@ -162,9 +162,11 @@ static int refuse_traced(struct holder *h, const struct hthread *t, struct cr_er
 	}
 	proc_name(st.tracer, by);
 	cr_err_set(e, CR_E_TRACED, 0, tree_name(h, t, name), "it is traced by process %d%s", st.tracer, by);
-	if (!strcmp(by, " (criu-holder)"))
-		cr_err_remedy(e, "it is held for a dump: name its images directory with -D, or let it go with "
-				 "criu-freeze thaw -D DIR");
+	if (!strcmp(by, " (" HOLDER_COMM ")"))
+		cr_err_remedy(e,
+			      "it is held for a dump: name its images directory with -D, or let it go with "
+			      "criu-freeze thaw -t %d",
+			      t->r.tid);
 	return -EBUSY;
 }
 

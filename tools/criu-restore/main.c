@@ -321,6 +321,7 @@ int main(int argc, char **argv)
 	if (!err)
 		return code;
 	guard_end(&x);
+	cr_err_place(&e, x.rst.img);
 	log_failure(&e);
 	if (x.opts.as_criu)
 		log_error("Restoring FAILED.");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct row {
 	const char *name, *meaning, *remedy, *options;
@@ -100,12 +101,28 @@ int cr_err_write(struct cr_err *e, int err, const char *object, const char *what
 
 	if (err == ENOSPC || err == EDQUOT || err == EFBIG)
 		code = CR_E_DIR_FULL;
-	else if (err == EACCES || err == EPERM || err == EROFS)
+	else if (err == EACCES || err == EPERM || err == EROFS || err == ENOENT)
 		code = CR_E_DIR_UNWRITABLE;
 	cr_err_set(e, code, err, object, "%s", what);
 	if (err == EFBIG)
 		cr_err_remedy(e, "allow larger files (ulimit -f), or name a directory on another file system with -D");
+	if (err == ENOENT)
+		cr_err_remedy(
+			e, "the directory was removed, or no files can be made in it (/proc, /sys): name another one "
+			   "with -D, and make the dump again");
 	return -err;
+}
+
+void cr_err_place(struct cr_err *e, int dir)
+{
+	char fd[32], path[sizeof(e->object)];
+	ssize_t n;
+
+	snprintf(fd, sizeof(fd), "/proc/self/fd/%d", dir);
+	if (strcmp(e->object, "images directory") || (n = readlink(fd, path, sizeof(path) - 1)) <= 0)
+		return;
+	path[n] = 0;
+	snprintf(e->object, sizeof(e->object), "images directory %.*s", (int)sizeof(e->object) - 20, path);
 }
 
 int cr_err_fork(struct cr_err *e, int err, const char *object)

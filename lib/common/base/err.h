@@ -58,6 +58,8 @@ int cr_err_set(struct cr_err *e, enum cr_code code, int err, const char *object,
 void cr_err_remedy(struct cr_err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* What could not be written, for the reason @err: the code follows from it. @what: "cannot be created" */
 int cr_err_write(struct cr_err *e, int err, const char *object, const char *what);
+/* For who reads the message: which images directory, where the object is just that. @dir: its descriptor, or negative */
+void cr_err_place(struct cr_err *e, int dir);
 /* A process could not be made, for the reason @err. */
 int cr_err_fork(struct cr_err *e, int err, const char *object);
 /* The code of a failure (@err of either sign) to look at a task of the tree: what is not in /proc any more has ended. */

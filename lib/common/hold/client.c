@@ -4,7 +4,8 @@
  *
  * One packet there, one packet back; the holder answers every request, also those it refuses. A connection that ends
  * means that the holder is gone, and then the tree runs: nothing that was read may be mixed with what will be read, so
- * every error here ends the stage.
+ * every error here ends the stage. A holder that somebody has stopped answers nothing and keeps the tree: that is told, and
+ * waited for.
  *
  * Start-ahead (--wait): the holder makes its socket under another name and renames it when it listens, so a directory
  * notification tells the moment at which a connection succeeds. dnotify, not inotify: to close the latter takes a grace
@@ -25,8 +26,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
+#include "proc/stat.h"
 
-enum { PARENT_CHECK_MS = 100 };
+enum { PARENT_CHECK_MS = 100, SILENCE_SECONDS = 5 };
 
 static const char *const verb_name[] = {
 	[HOLD_HELLO] = "hello",	     [HOLD_WAIT] = "wait",	   [HOLD_DONE] = "done",       [HOLD_LIST] = "list",
@@ -58,6 +61,33 @@ static enum cr_code code_of(int err)
 	default:
 		return CR_E_HOLDER;
 	}
+}
+
+/* Who is at the other end. @pid: 0 when it cannot be told. */
+static struct ucred peer(const struct hold *h)
+{
+	struct ucred cred = { .uid = (uid_t)-1 };
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(h->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		cred.pid = 0;
+	return cred;
+}
+
+/* It has not answered for a while: because somebody has stopped it? Once is enough. */
+static void tell_stopped(struct hold *h)
+{
+	pid_t pid = peer(h).pid;
+	_cleanup_close_ int proc = pid > 0 ? open_proc_pid(pid) : -1;
+	struct cr_err e;
+	struct proc_stat st;
+
+	if (h->told || proc < 0 || proc_stat_read(proc, "stat", &st) || (st.state != 'T' && st.state != 't'))
+		return;
+	h->told = true;
+	cr_err_set(&e, CR_E_HOLDER_STOPPED, 0, "holder", "process %d does not answer: it is stopped", pid);
+	cr_err_remedy(&e, "let it go on: kill -CONT %d; or end it, and the tree runs on: kill -KILL %d", pid, pid);
+	log_failure(&e);
 }
 
 static int gone(struct cr_err *e, int err, const char *what)
@@ -103,9 +133,9 @@ static ssize_t receive_answer(struct hold *h, const struct hold_req *req, void *
 	char object[64];
 	ssize_t n;
 
-	do
-		n = recvmsg(h->fd, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while ((n = recvmsg(h->fd, &msg, MSG_CMSG_CLOEXEC)) < 0 && (errno == EINTR || errno == EAGAIN))
+		if (errno == EAGAIN) /* SO_RCVTIMEO */
+			tell_stopped(h);
 	if (n <= 0)
 		return gone(e, n < 0 ? errno : 0, verb(req->verb));
 	if ((size_t)n < sizeof(ans) || msg.msg_flags & MSG_TRUNC || ans.len != n - sizeof(ans) || ans.err < 0)
@@ -190,6 +220,16 @@ static bool starter_gone(pid_t starter, bool child)
 	return getppid() != starter && (child || (kill(starter, 0) && errno == ESRCH));
 }
 
+static int cannot_connect(int err, struct cr_err *e)
+{
+	if (err == -ENOENT)
+		return cr_err_set(e, CR_E_NOT_HELD, ENOENT, "holder", "there is none for this images directory");
+	if (err == -ECONNREFUSED)
+		return cr_err_set(e, CR_E_NOT_HELD, ECONNREFUSED, "holder", "it has died, so the tree runs on");
+	return cr_err_set(e, err == -EACCES || err == -EPERM ? CR_E_ACCESS : CR_E_NOT_HELD, -err, "holder",
+			  "cannot connect to it");
+}
+
 static int await_socket(int img, pid_t starter, const struct timespec *at_most, const sigset_t *sigio, struct cr_err *e)
 {
 	bool child = getppid() == starter;
@@ -200,7 +240,7 @@ static int await_socket(int img, pid_t starter, const struct timespec *at_most, 
 		if (fd >= 0)
 			return fd;
 		if (fd != -ENOENT && fd != -ECONNREFUSED)
-			return cr_err_set(e, CR_E_NOT_HELD, -fd, "holder", "cannot connect to it");
+			return cannot_connect(fd, e);
 		if (starter_gone(starter, child))
 			return cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "the program that would start it has ended");
 		sigtimedwait(sigio, NULL, at_most);
@@ -229,16 +269,31 @@ static int connect_ahead(int img, pid_t starter, struct cr_err *e)
 	return fd;
 }
 
+/* It has closed the connection: it does so to other users, too. */
+static int turned_away(const struct hold *h, int err, struct cr_err *e)
+{
+	struct ucred cred = peer(h);
+
+	if (e->code != CR_E_HOLDER_VOID || !cred.pid || !geteuid() || geteuid() == cred.uid)
+		return err;
+	cr_err_set(e, CR_E_PRIVILEGE, EPERM, "holder", "process %d is of user %u, and answers that user and root alone",
+		   cred.pid, cred.uid);
+	cr_err_remedy(e, "run as that user, or as root");
+	return -EPERM;
+}
+
 static int connect_and_greet(int img, enum hold_stage stage, pid_t starter, struct hold *ret, struct cr_err *e)
 {
 	struct hold_req hello = { .verb = HOLD_HELLO, .arg = { stage } };
 	struct hold_req until = { .verb = HOLD_WAIT };
+	const struct timeval silence = { .tv_sec = SILENCE_SECONDS };
 	struct hold h = { .stage = stage };
 	int err;
 
 	h.fd = starter ? connect_ahead(img, starter, e) : connect_once(img);
 	if (h.fd < 0)
-		return starter ? h.fd : cr_err_set(e, CR_E_NOT_HELD, -h.fd, "holder", "cannot connect to it");
+		return starter ? h.fd : cannot_connect(h.fd, e);
+	setsockopt(h.fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
 	if (stage == HOLD_ST_PARASITE)
 		until.arg[0] = HOLD_ST_THREADS;
 	else if (stage == HOLD_ST_PAGES)
@@ -250,6 +305,8 @@ static int connect_and_greet(int img, enum hold_stage stage, pid_t starter, stru
 	if (!err)
 		err = check_length(&hello, receive_answer(&h, &hello, &h.banner, sizeof(h.banner), e), sizeof(h.banner),
 				   e);
+	if (err)
+		err = turned_away(&h, err, e);
 	if (!err && h.banner.version != HOLD_VERSION) {
 		err = cr_err_set(e, CR_E_HOLDER, 0, "holder", "it speaks version %u of the protocol, this program %u",
 				 h.banner.version, HOLD_VERSION);
@@ -303,6 +360,17 @@ int hold_finish(struct hold *h, int result, struct cr_err *e)
 
 	hold_close(h);
 	return n < 0 ? (int)n : 0;
+}
+
+void hold_await_end(struct hold *h)
+{
+	ssize_t n;
+	char c;
+
+	while ((n = recv(h->fd, &c, 1, 0)) > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)))
+		if (n < 0 && errno == EAGAIN)
+			tell_stopped(h);
+	hold_close(h);
 }
 
 void hold_close(struct hold *h)

@@ -15,6 +15,7 @@
 struct hold {
 	int fd;
 	enum hold_stage stage;
+	bool told; /* that the holder is stopped */
 	struct hold_banner banner;
 };
 
@@ -32,6 +33,8 @@ int hold_finish(struct hold *h, int result, struct cr_err *e);
 int hold_wait(struct hold *h, enum hold_stage what, struct cr_err *e);
 /* Tell that something is handed over before the stage's end (HOLD_ST_THREADS, HOLD_ST_MM): who waits for it goes on. */
 int hold_hand_over(struct hold *h, enum hold_stage what, struct cr_err *e);
+/* The connection ends when the holder has removed its socket. Closes it. */
+void hold_await_end(struct hold *h);
 void hold_close(struct hold *h);
 
 /* All threads, zombies included, leaders before their threads, parents before children. @ret: malloc'ed. Return: count

@@ -199,6 +199,9 @@ static ssize_t read_text(int img, char **ret, struct cr_err *e)
 	_cleanup_close_ int fd = img_open_file(img, MANIFEST_NAME, e);
 	ssize_t len;
 
+	if (fd == -ENOENT && !faccessat(img, MANIFEST_NAME, F_OK, AT_SYMLINK_NOFOLLOW))
+		return cr_err_set(e, CR_E_IMG_MISSING, 0, MANIFEST_NAME,
+				  "it is a symbolic link to a file that is not there");
 	if (fd == -ENOENT)
 		return cr_err_set(e, CR_E_NO_CHECKPOINT, ENOENT, MANIFEST_NAME, "there is none");
 	if (fd < 0)
@@ -511,6 +514,8 @@ int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failu
 	json_t *m, *row;
 	int ret = lock < 0 ? lock : doc_read(img, &d, e);
 
+	if (ret == -ENOENT)
+		cr_err_remedy(e, "it was removed while the dump worked: make the dump again");
 	row = stage_row(f, failures);
 	if (!ret && (!row || put_needs(&d, f)))
 		ret = cr_err_nomem(e);
