@@ -71,12 +71,12 @@ interrupt()
 }
 
 @test "^C, SIGTERM and SIGHUP in the middle of a dump: told, the tree runs, nothing is left" {
-	local sig whom try
+	local sig whom
 	start_large
 	unharmed_begin
 	for sig in INT TERM HUP; do
 		for whom in group shell; do
-			for try in {1..8}; do
+			for _ in {1..8}; do
 				! interrupt $sig $whom || break
 			done
 			says "dump: SIG$sig came (make the dump again; the tree runs on) [interrupted]"
@@ -223,6 +223,47 @@ time.sleep(1000)" 3>&- &
 	nothing_left
 	unharmed_end
 	victim_finish
+}
+
+# stopped_dump: one that has been stopped (^Z) while the tree is held. Sets dump.
+stopped_dump()
+{
+	local try
+	for try in {1..8}; do
+		rm -rf "$IMG" && mkdir "$IMG"
+		setsid "$CRIU" dump -R -t "$PID" -D "$IMG" >"$T/dump.txt" 2>&1 3>&- &
+		dump=$!
+		wait_for 20 traced
+		kill -STOP -- "-$dump" 2>/dev/null
+		traced && return
+		kill -CONT -- "-$dump" 2>/dev/null
+		wait "$dump" || fail "dump $try"
+	done
+	fail "each dump was over before it was stopped"
+}
+
+@test "a dump that is stopped (^Z) goes on when it is told to; meanwhile the tree can be let go" {
+	local status=0
+	start_large
+	unharmed_begin
+	stopped_dump
+	sleep 1
+	traced
+	kill -CONT -- "-$dump"
+	wait "$dump"
+	check_images
+	stopped_dump
+	"$BIN/criu-freeze" thaw -t "$PID" -D "$IMG"
+	untraced
+	kill -CONT -- "-$dump"
+	wait "$dump" || status=$?
+	output=$(cat "$T/dump.txt")
+	echo "$output"
+	[ "$status" -eq 1 ]
+	says "Dumping FAILED."
+	[ ! -e "$IMG/inventory.img" ]
+	nothing_left
+	unharmed_end
 }
 
 @test "thaw after the death of the holder: done, told, nothing is left" {
