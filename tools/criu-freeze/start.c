@@ -95,19 +95,23 @@ static int holder_died(int img, int status, struct cr_err *e)
 	return -EIO;
 }
 
-static int await_holder(const struct holder *h, int img, int pair, pid_t pid, struct cr_err *e)
+static int await_holder(const struct holder *h, int img, int *pair, pid_t pid, struct cr_err *e)
 {
 	int32_t result = 0;
-	int status = 0;
+	int status = 0, err;
 	ssize_t n;
 
 	do
-		n = recv(pair, &result, sizeof(result), 0);
+		n = recv(*pair, &result, sizeof(result), 0);
 	while (n < 0 && errno == EINTR);
+	err = errno;
 	if (n == sizeof(result) && !result)
 		return 0;
-	/* Its end detaches what had not stopped yet. */
+	/* It ends by that, and its end detaches what had not stopped yet. */
+	*pair = fd_close(*pair);
 	waitpid(pid, &status, 0);
+	if (n < 0)
+		return cr_err_set(e, CR_E_HOLDER, err, "holder", "cannot hear whether it has the tree, which runs");
 	if (n != sizeof(result))
 		return holder_died(img, status, e);
 	*e = h->err;
@@ -156,7 +160,7 @@ static int run(const struct cr_opts *o, int img, struct stage_facts *f, struct c
 		return err < 0 ? err : -ECANCELED;
 	err = fork_holder(o, img, h, &pair, &pid, e);
 	if (!err)
-		err = await_holder(h, img, pair, pid, e);
+		err = await_holder(h, img, &pair, pid, e);
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < h->nr_order; i++)
