@@ -359,13 +359,14 @@ int resume_prepare(struct restore *x, struct cr_err *e)
 {
 	struct sigaction hear = { .sa_handler = SIG_DFL }, old_action;
 	sigset_t set, old;
+	bool changed;
 	int err;
 
 	/* Every stop sends one: wait_stop(). */
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, &old);
-	sigaction(SIGCHLD, &hear, &old_action);
+	changed = !sigaction(SIGCHLD, &hear, &old_action);
 	err = each_thread(x, interrupt_one, e);
 	if (!err)
 		err = each_thread(x, stop_one, e);
@@ -373,7 +374,8 @@ int resume_prepare(struct restore *x, struct cr_err *e)
 		err = unmap_areas(x, e);
 	if (!err)
 		err = each_thread(x, set_one, e);
-	sigaction(SIGCHLD, &old_action, NULL);
+	if (changed)
+		sigaction(SIGCHLD, &old_action, NULL);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return err;
 }
