@@ -48,7 +48,7 @@ static void try_update(int dir)
 	stage_need(&f, json_pack("{s:s}", "kind", "file"));
 	if (manifest_stage(dir, &f, NULL, &e))
 		return;
-	if (!manifest_update(dir, json_pack("{s:i}", "x", 1), &e))
+	if (!manifest_note(dir, json_pack("{s:i}", "x", 1), false, &e))
 		json_decref(manifest_read(dir, &m, &e) ? NULL : m);
 }
 

@@ -257,7 +257,7 @@ time.sleep(1000)' "$IMG/.holder" 3>&- >"$T/client" &
 	start_program sleep 1000
 	freeze
 	run verb kill
-	[ "$status" != 0 ] && [[ $output == *"not sealed"* ]]
+	[ "$status" != 0 ] && [[ $output == *"criu-freeze end -D DIR; or let the tree run"*"[not-sealed]"* ]]
 	run verb seal
 	[ "$status" != 0 ] && [[ $output == *"criu-collect has not run"* ]]
 	run freeze

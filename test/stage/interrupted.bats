@@ -100,9 +100,9 @@ interrupt()
 	local holder end status=0
 	holder=$(tracer)
 	kill -STOP "$holder"
-	"$BIN/criu-freeze" end --as-criu -D "$IMG" -W "$WORK" >"$T/end.txt" 2>&1 3>&- &
+	CRIU_LOG_OPEN=1 "$BIN/criu-freeze" end --as-criu -D "$IMG" -W "$WORK" >"$T/end.txt" 2>&1 3>&- &
 	end=$!
-	wait_for 5 grep -q recv "/proc/$end/wchan" || sleep 0.5
+	wait_for 20 grep -q holder-stopped "$T/end.txt"
 	kill -TERM "$end"
 	kill -CONT "$holder"
 	wait "$end" || status=$?
@@ -114,6 +114,77 @@ interrupt()
 	nothing_left
 	unharmed_end
 	victim_finish
+}
+
+@test "SIGTERM while the images are made durable: no seal, the tree runs" {
+	requires_command strace
+	start_victim threads
+	unharmed_begin
+	freeze
+	for tool in criu-collect criu-parasite criu-pages; do
+		"$BIN/$tool" -D "$IMG" -W "$WORK"
+	done
+	local end status=0
+	CRIU_LOG_OPEN=1 strace -qq -o "$T/strace" -e trace=fsync -e inject=fsync:delay_enter=300000 \
+		"$BIN/criu-freeze" end --as-criu -D "$IMG" -W "$WORK" >"$T/end.txt" 2>&1 3>&- &
+	wait_for 10 grep -q fsync "$T/strace"
+	end=$(pgrep -P $! -x criu-freeze)
+	kill -TERM "$end"
+	wait $! || status=$?
+	output=$(cat "$T/end.txt")
+	echo "$output"
+	[ "$status" -eq 1 ]
+	says "dump: SIGTERM came"
+	[ ! -e "$IMG/inventory.img" ]
+	nothing_left
+	unharmed_end
+	victim_finish
+}
+
+@test "a stage that is stopped or hears no SIGTERM does not keep the wrapper" {
+	local status=0 pages
+	start_large
+	unharmed_begin
+	"$CRIU" dump -R -t "$PID" -D "$IMG" >"$T/dump.txt" 2>&1 3>&- &
+	local dump=$!
+	wait_for 10 traced
+	wait_for 10 criu_is_there criu-pages "$dump"
+	kill -STOP "$pid_of"
+	kill -TERM "$dump"
+	wait "$dump" || status=$?
+	[ "$status" -eq 143 ]
+	untraced
+	nothing_left
+	unharmed_end
+	run timeout -s KILL 20 env --block-signal=TERM "$CRIU" dump -t 4194304 -D "$IMG" 3>&-
+	[ "$status" -eq 1 ]
+	says "[no-such-task]"
+}
+
+@test "the end of criu-freeze that runs a command lets the tree run" {
+	start_program sleep 1000
+	unharmed_begin
+	"$BIN/criu-freeze" -t "$PID" -D "$IMG" -W "$WORK" -- sleep 1000 3>&- &
+	local freeze=$!
+	wait_for 10 traced
+	wait_for 10 criu_is_there sleep "$freeze"
+	kill -KILL "$freeze"
+	wait "$freeze" || true
+	wait_for 5 untraced
+	wait_for 5 nothing_left
+	kill "$pid_of"
+	unharmed_end
+}
+
+@test "a command with the tree held that ends it: its status counts" {
+	start_program sleep 1000
+	run freeze -- sh -c "for tool in criu-collect criu-parasite criu-pages 'criu-freeze end'; do
+		$BIN/\$tool -D $IMG -W $WORK || exit 1
+	done; exit 42"
+	echo "$output"
+	[ "$status" -eq 42 ]
+	wait_for 5 gone "$PID"
+	check_images
 }
 
 @test "a wrapper that is killed: the holder lets the tree go and leaves nothing of the stages" {

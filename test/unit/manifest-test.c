@@ -132,10 +132,10 @@ static void reformatted(int dir)
 	write_full(fd, text, strlen(text));
 	close(fd);
 	free(text);
-	ok(!manifest_update(dir, json_pack("{s:s}", "x", "y"), &e), "change what another program wrote");
+	ok(!manifest_note(dir, json_pack("{s:s}", "x", "y"), false, &e), "change what another program wrote");
 	ok(!manifest_read(dir, &m, &e) && json_array_size(json_object_get(m, "needs")) == 301, "all rows are there");
 	json_decref(m);
-	ok(!manifest_update(dir, json_pack("{s:s}", "x", "\n \"needs\": [\n"), &e), "change it again");
+	ok(!manifest_note(dir, json_pack("{s:s}", "x", "\n \"needs\": [\n"), false, &e), "change it again");
 	ok(!manifest_read(dir, &m, &e) && json_array_size(json_object_get(m, "needs")) == 301, "all rows are there");
 	json_decref(m);
 	ok(!manifest_read_head(dir, &m, &e) && !json_object_get(m, "needs") && json_object_get(m, "x"),

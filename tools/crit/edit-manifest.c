@@ -40,52 +40,52 @@ static bool note_size(json_t *stages, const char *name, off_t bytes)
 	return found;
 }
 
-static int edit_stages(int fd, json_t *m, const char *name, struct cr_err *e)
-{
-	json_t *stages = json_object_get(m, "stages");
-	struct stat st;
+struct edited {
+	int dir;
+	const char *name;
+};
 
-	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
-		return cr_err_set(e, CR_E_SYSTEM, errno, name, "cannot be looked at for its size");
-	return note_size(stages, name, st.st_size) ? manifest_update(fd, json_pack("{s:O}", "stages", stages), e) : 0;
+/* After the seal files[] has it, before it the row of its stage. */
+static int note_edited(json_t *m, void *ctx, struct cr_err *e)
+{
+	const struct edited *d = ctx;
+	json_t *row, *files = json_object_get(m, "files");
+	bool listed = false;
+	struct stat st;
+	size_t k;
+	int ret = 0;
+
+	json_array_foreach(files, k, row)
+	{
+		const char *own = json_string_value(json_object_get(row, "name"));
+
+		if (!own || strcmp(own, d->name))
+			continue;
+		ret = file_row_update(d->dir, d->name, row);
+		listed = true;
+	}
+	if (ret < 0)
+		return cr_err_set(e, CR_E_SYSTEM, -ret, d->name, "cannot be read again for its checksum");
+	if (files)
+		return !listed;
+	if (fstatat(d->dir, d->name, &st, AT_SYMLINK_NOFOLLOW))
+		return cr_err_set(e, CR_E_SYSTEM, errno, d->name, "cannot be looked at for its size");
+	return !note_size(json_object_get(m, "stages"), d->name, st.st_size);
 }
 
 int edit_manifest(const char *path, struct cr_err *e)
 {
 	char dir[PATH_MAX], base[PATH_MAX];
-	_cleanup_close_ int fd = -1;
-	json_t *m = NULL, *row, *files;
-	const char *name;
-	bool listed = false;
-	size_t k;
+	struct edited d;
 	int ret = 0;
 
 	snprintf(dir, sizeof(dir), "%s", path);
 	snprintf(base, sizeof(base), "%s", path);
-	name = basename(base);
-	fd = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || faccessat(fd, MANIFEST_NAME, F_OK, 0) < 0)
-		return 0;
-	ret = manifest_read(fd, &m, e);
-	if (ret < 0)
-		return ret;
-	files = json_object_get(m, "files");
-	json_array_foreach(files, k, row)
-	{
-		const char *own = json_string_value(json_object_get(row, "name"));
-
-		if (!own || strcmp(own, name))
-			continue;
-		ret = file_row_update(fd, name, row);
-		listed = true;
-	}
-	if (ret < 0)
-		ret = cr_err_set(e, CR_E_SYSTEM, -ret, name, "cannot be read again for its checksum");
-	else if (listed)
-		ret = manifest_update(fd, json_pack("{s:O}", "files", files), e);
-	else if (!files)
-		ret = edit_stages(fd, m, name, e);
-	json_decref(m);
+	d.name = basename(base);
+	d.dir = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d.dir >= 0 && !faccessat(d.dir, MANIFEST_NAME, F_OK, 0))
+		ret = manifest_change(d.dir, note_edited, &d, e);
+	fd_close(d.dir);
 	return ret;
 }
 

@@ -121,7 +121,7 @@ int main(int argc, char **argv)
 	if (!ret && opts.dry_run)
 		return dry(&opts, &err);
 	if (!ret)
-		ret = hold_connect(r.img, HOLD_ST_COLLECT, hold_starter(&opts), &r.hold, &err);
+		ret = hold_connect(r.img, hold_who(&opts, HOLD_ST_COLLECT), &r.hold, &err);
 	if (ret)
 		return stage_not_begun(&opts, &err);
 	r.dog.ctx = &r;

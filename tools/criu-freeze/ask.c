@@ -17,7 +17,7 @@ int freeze_stop(const struct cr_opts *o, int img, struct cr_err *e)
 {
 	struct hold_req req = { .verb = HOLD_STOP };
 	struct hold h = { .fd = -1 };
-	int err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
+	int err = hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, e);
 	ssize_t n;
 
 	if (err)
@@ -47,7 +47,7 @@ int freeze_status(const struct cr_opts *o, int img, struct cr_err *e)
 	char done_text[128], failed_text[128];
 	struct hold_status s;
 	struct hold h = { .fd = -1 };
-	int err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
+	int err = hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, e);
 
 	if (!err) {
 		err = hold_status(&h, &s, e);
@@ -155,18 +155,17 @@ static int run_command(char **argv)
 
 int freeze_command(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e)
 {
-	struct hold h = { .fd = -1 };
-	int code, err = freeze_start(o, img, e);
+	struct cr_opts ours = *o;
+	int code, err;
 
-	if (err)
-		return err;
-	/* The open connection is the lease. */
-	err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
+	/* Whatever ends us, the tree runs. */
+	ours.lease = o->lease > 0 ? o->lease : getpid();
+	err = freeze_start(&ours, img, e);
 	if (err)
 		return err;
 	code = run_command(o->words + o->rest);
-	hold_close(&h);
-	err = freeze_thaw(o, img, false, e);
+	ours.tree = 0; /* the holder of the directory, or none */
+	err = freeze_thaw(&ours, img, false, e);
 	if (err && e->code == CR_E_NOT_HELD)
 		err = 0; /* the command has let it go, or ended it after a seal */
 	if (code < 0)

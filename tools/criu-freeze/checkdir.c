@@ -88,8 +88,8 @@ static int lock(int fd, int *tries, struct cr_err *e)
 	return 1;
 }
 
-/* Make .stage/ and lock it. @ret: holds the lock until it is closed. */
-static int lock_stage(int img, int *ret, struct cr_err *e)
+/* Make .stage/ and lock it. @ret: holds the lock until it is closed. @ret_made: it was not there before. */
+static int lock_stage(int img, int *ret, bool *ret_made, struct cr_err *e)
 {
 	int err, tries = LOCK_TRIES;
 
@@ -125,6 +125,7 @@ static int lock_stage(int img, int *ret, struct cr_err *e)
 		if (!have.st_nlink || have.st_ino != named.st_ino)
 			continue;
 		*ret = TAKE_FD(fd);
+		*ret_made = made;
 		return 0;
 	}
 }
@@ -168,12 +169,13 @@ static int check_locked(const struct cr_opts *o, int img, bool *ret_old, struct 
 int dir_check(const struct cr_opts *o, int img, bool *ret_old, int *ret_lock, struct cr_err *e)
 {
 	_cleanup_close_ int lock = -1;
-	int err = lock_stage(img, &lock, e);
+	bool made;
+	int err = lock_stage(img, &lock, &made, e);
 
 	if (err)
 		return err;
 	err = check_locked(o, img, ret_old, e);
-	if (err && err != -EBUSY) /* it is the holder's */
+	if (err && (err != -EBUSY || made)) /* else it is the holder's */
 		dir_remove_stage(img);
 	*ret_lock = TAKE_FD(lock);
 	return err;

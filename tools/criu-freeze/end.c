@@ -25,23 +25,25 @@
 
 enum how { END_KILL, END_THAW, END_STOP };
 
+static bool sealed(int img)
+{
+	struct cr_err ignored;
+
+	return manifest_check_sealed(img, &ignored) == 1;
+}
+
 static void write_failure(int img, const char *stage, const struct cr_err *e)
 {
 	struct cr_report r = { 0 };
 	struct stage_facts f;
 	struct cr_err late;
 
+	if (sealed(img))
+		return;
 	stage_begin(&f, stage);
 	if (!cr_report_add(&r, e) && manifest_stage(img, &f, &r, &late))
 		log_failure(&late);
 	cr_report_free(&r);
-}
-
-static bool sealed(int img)
-{
-	struct cr_err ignored;
-
-	return manifest_check_sealed(img, &ignored) == 1;
 }
 
 static int tell_sealed(struct hold *h, struct cr_err *e)
@@ -52,6 +54,37 @@ static int tell_sealed(struct hold *h, struct cr_err *e)
 	return n < 0 ? (int)n : 0;
 }
 
+static int interrupted(struct cr_err *e, const char *sig)
+{
+	cr_err_set(e, CR_E_INTERRUPTED, 0, "dump", "SIG%s came", sig);
+	cr_err_remedy(e, "make the dump again; the tree runs on");
+	return -EINTR;
+}
+
+static volatile sig_atomic_t caught;
+
+static void catch (int sig)
+{
+	caught = sig;
+}
+
+void end_catch_signals(void)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
+	const struct sigaction act = { .sa_handler = catch, .sa_flags = SA_RESTART };
+	struct sigaction old;
+
+	for (int i = 0; i < 3; i++)
+		if (!sigaction(sigs[i], NULL, &old) && old.sa_handler == SIG_DFL)
+			sigaction(sigs[i], &act, NULL);
+}
+
+/* Until the seal; a dump that is complete ends as it was asked to. */
+static int check_caught(struct cr_err *e)
+{
+	return caught ? interrupted(e, sigabbrev_np(caught)) : 0;
+}
+
 /* With a holder that has held the tree since the manifest was begun: a holder ends with its hold. */
 static int seal_held(const struct cr_opts *o, int img, json_t *m, struct hold *h, struct cr_err *e)
 {
@@ -59,7 +92,9 @@ static int seal_held(const struct cr_opts *o, int img, json_t *m, struct hold *h
 
 	if (!h->banner.started_ns)
 		return cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "it does not hold the tree");
-	err = seal_images(img, m, !o->no_sync, o->checksum, e);
+	if (sealed(img)) /* it was, by `seal` */
+		return seal_whole(img, e) ?: tell_sealed(h, e);
+	err = seal_images(img, m, &(struct seal_how){ !o->no_sync, o->checksum, check_caught }, e);
 	if (err) {
 		write_failure(img, "seal", e);
 		return err;
@@ -76,7 +111,7 @@ int freeze_seal(const struct cr_opts *o, int img, struct cr_err *e)
 {
 	struct hold h = { .fd = -1 };
 	json_t *m = NULL;
-	int err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
+	int err = hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, e);
 
 	if (err)
 		return err;
@@ -146,13 +181,14 @@ static int ask_to_end(struct hold *h, enum how how, struct hold_end *end, struct
 }
 
 /* A connection that broke is no proof that the holder is gone: as long as it answers it is asked again. */
-static int let_go(int img, struct hold *h, enum how how, struct hold_end *end, struct cr_err *e)
+static int let_go(const struct cr_opts *o, int img, struct hold *h, enum how how, struct hold_end *end,
+		  struct cr_err *e)
 {
 	int err = ask_to_end(h, how, end, e);
 	struct cr_err ignored;
 	struct hold again;
 
-	if (err && e->code == CR_E_HOLDER_VOID && !hold_connect(img, HOLD_ST_NONE, 0, &again, &ignored)) {
+	if (err && e->code == CR_E_HOLDER_VOID && !hold_connect(img, hold_who(o, HOLD_ST_NONE), &again, &ignored)) {
 		hold_close(h);
 		*h = again;
 		err = ask_to_end(h, how, end, e);
@@ -168,7 +204,7 @@ static int finish(const struct cr_opts *o, int img, json_t *m, struct hold *h, e
 	struct cr_err late = { 0 };
 	_cleanup_close_ int root = (int)syscall(SYS_pidfd_open, h->banner.root, 0);
 	struct hold_end end = { 0 };
-	int err = let_go(img, h, how, &end, e);
+	int err = let_go(o, img, h, how, &end, e);
 
 	if (err && (how != END_KILL || !heal_kill(img, root)))
 		return err;
@@ -190,6 +226,22 @@ static int finish(const struct cr_opts *o, int img, json_t *m, struct hold *h, e
 	return 0;
 }
 
+/* The tree is held: what is missing can be mended, or given up. */
+static int read_manifest(int img, json_t **ret, struct cr_err *e)
+{
+	int err = manifest_read_head(img, ret, e);
+
+	if (err == -ENOENT)
+		cr_err_remedy(e, "let the tree run, and make the dump again: criu-freeze thaw -D DIR");
+	return err;
+}
+
+/* Is the holder gone? */
+static bool is_lost(const struct cr_err *e)
+{
+	return e->code == CR_E_HOLDER_VOID || (e->code == CR_E_NOT_HELD && e->err == ECONNREFUSED);
+}
+
 static enum how how_to_end(const struct cr_opts *o, json_t *m)
 {
 	if (o->leave_stopped || option(m, "leave_stopped"))
@@ -197,15 +249,15 @@ static enum how how_to_end(const struct cr_opts *o, json_t *m)
 	return o->leave_running || option(m, "leave_running") || manifest_check_only(m) ? END_THAW : END_KILL;
 }
 
-void freeze_end_failed(int img, const struct cr_err *e)
+void freeze_end_failed(const struct cr_opts *o, int img, const struct cr_err *e)
 {
 	struct hold h = { .fd = -1 };
 	struct cr_err ignored;
 	struct hold_end end;
 
-	if (hold_connect(img, HOLD_ST_NONE, 0, &h, &ignored))
+	if (hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, &ignored))
 		heal_image(img);
-	else if (!let_go(img, &h, END_THAW, &end, &ignored))
+	else if (!let_go(o, img, &h, END_THAW, &end, &ignored))
 		hold_await_end(&h);
 	hold_close(&h);
 	if (!sealed(img))
@@ -213,79 +265,65 @@ void freeze_end_failed(int img, const struct cr_err *e)
 	dir_release(img);
 }
 
-static volatile sig_atomic_t caught;
-
-static void catch (int sig)
+/* The wrapper has no step behind its last. By hand the tree stays held: the user may mend and try again. */
+static void give_up(const struct cr_opts *o, int img, struct hold *h)
 {
-	caught = sig;
-}
-
-/* The wrapper cannot hear ^C any more, since we have replaced it. */
-static void catch_signals(void)
-{
-	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
-	const struct sigaction act = { .sa_handler = catch, .sa_flags = SA_RESTART };
-	struct sigaction old;
-
-	for (int i = 0; i < 3; i++)
-		if (!sigaction(sigs[i], NULL, &old) && old.sa_handler == SIG_DFL)
-			sigaction(sigs[i], &act, NULL);
-}
-
-/* Before the seal; a dump that is complete ends as it was asked to. */
-static int check_caught(struct cr_err *e)
-{
-	return caught ? cr_err_set(e, CR_E_INTERRUPTED, 0, "dump", "SIG%s came", sigabbrev_np(caught)) : 0;
-}
-
-int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e)
-{
-	struct cr_err script = { 0 };
+	struct cr_err ignored;
 	struct hold_end end;
-	struct hold h = { .fd = -1 };
-	json_t *m = NULL;
-	enum how how;
-	int code = 0, err;
 
-	if (o->as_criu)
-		catch_signals();
-	err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
-	if (err) {
-		if (o->as_criu)
-			freeze_end_failed(img, e);
-		else
-			heal_image(img);
-		return err;
-	}
-	err = manifest_read_head(img, &m, e);
-	how = how_to_end(o, m);
-	if (!err)
-		err = check_caught(e);
-	if (err && o->as_criu)
-		write_failure(img, "criu-freeze end", e);
-	if (!err)
-		err = seal_held(o, img, m, &h, e);
-	if (err && o->as_criu) {
-		/* The wrapper has no step behind this one. By hand the tree stays held: the user may mend and try
-		 * again. */
-		if (!let_go(img, &h, END_THAW, &end, &script))
-			hold_await_end(&h);
-		dir_release(img);
-	}
-	if (!err && !manifest_check_only(m))
-		code = script_run(o, "post-dump", img, h.banner.root, &script);
+	if (!let_go(o, img, h, END_THAW, &end, &ignored))
+		hold_await_end(h);
+	dir_release(img);
+}
+
+/* The end of a checkpoint that is sealed. A script may have done to it what it liked. */
+static int end_sealed(const struct cr_opts *o, int img, json_t *m, struct hold *h, int *ret_code, struct cr_err *e)
+{
+	enum how how = how_to_end(o, m);
+	struct cr_err script = { 0 };
+	int code = manifest_check_only(m) ? 0 : script_run(o, "post-dump", img, h->banner.root, &script), err = 0;
+
 	if (code) {
 		log_failure(&script);
 		how = END_THAW;
 		*ret_code = code > 0 ? code & 0xff : 1;
 	}
+	if (how == END_KILL)
+		err = seal_whole(img, e);
 	if (!err)
-		err = finish(o, img, m, &h, how, e);
-	if (err)
+		return finish(o, img, m, h, how, e);
+	if (o->as_criu)
+		give_up(o, img, h);
+	return err;
+}
+
+int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e)
+{
+	struct hold h = { .fd = -1 };
+	json_t *m = NULL;
+	int err = hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, e);
+
+	if (err) {
+		if (o->as_criu)
+			freeze_end_failed(o, img, e);
+		else if (is_lost(e))
+			heal_image(img);
+		return err;
+	}
+	err = read_manifest(img, &m, e);
+	if (!err)
+		err = seal_held(o, img, m, &h, e);
+	else if (o->as_criu)
+		write_failure(img, "criu-freeze end", e);
+	if (!err)
+		err = end_sealed(o, img, m, &h, ret_code, e);
+	else if (o->as_criu)
+		give_up(o, img, &h);
+	if (err && is_lost(e))
 		heal_tree(m);
 	json_decref(m);
 	hold_close(&h);
-	if (!err && !code)
+	if (!err && !*ret_code)
 		log_info("Dumping finished successfully");
 	else if (err)
 		log_error("Dumping FAILED.");
@@ -296,17 +334,17 @@ int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e)
 {
 	struct hold h = { .fd = -1 };
 	json_t *m = NULL;
-	int err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
+	int err = hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, e);
 
 	if (err)
 		return err;
-	err = manifest_read_head(img, &m, e);
+	err = read_manifest(img, &m, e);
 	if (!err && manifest_check_only(m)) {
 		err = cr_err_set(e, CR_E_CHECK_ONLY, 0, "images directory", "the tree could not be restored from it");
 		cr_err_remedy(e, "let the tree run: criu-freeze thaw -D DIR");
 	}
 	if (!err)
-		err = seal_whole(img, m, e);
+		err = seal_whole(img, e);
 	if (!err)
 		err = finish(o, img, m, &h, END_KILL, e);
 	json_decref(m);
@@ -335,22 +373,23 @@ static void note_silent_end(int img)
 	write_failure(img, "criu-freeze thaw", &e);
 }
 
-/* The wrapper's: why there is no dump, for the log and the manifest. */
-static void note_end(int img)
+/* The wrapper's: why there is no dump, for the log and the manifest. @ours: the directory is not another dump's. */
+static void note_end(int img, bool ours)
 {
 	const char *sig = getenv("CRIU_INTERRUPTED");
 	struct cr_err e = { 0 };
 	json_t *m = NULL;
 
 	if (!sig) {
-		note_silent_end(img);
+		if (ours)
+			note_silent_end(img);
 		return;
 	}
-	cr_err_set(&e, CR_E_INTERRUPTED, 0, "dump", "SIG%s came", sig);
+	interrupted(&e, sig);
 	log_failure(&e);
-	if (!manifest_failed(img) && !sealed(img) && !manifest_read_head(img, &m, &e)) {
+	if (ours && !manifest_failed(img) && !sealed(img) && !manifest_read_head(img, &m, &e)) {
 		json_decref(m);
-		cr_err_set(&e, CR_E_INTERRUPTED, 0, "dump", "SIG%s came", sig);
+		interrupted(&e, sig);
 		write_failure(img, "criu-freeze thaw", &e);
 	}
 }
@@ -364,8 +403,7 @@ static void clean_up_after(int img)
 	dir_remove_socket(img);
 	if (work >= 0) /* where the file system of the images has no sockets */
 		dir_remove_socket(work);
-	if (!sealed(img))
-		dir_release(img);
+	dir_release(img);
 	log_warn("the holder had died, and the tree has run since");
 }
 
@@ -376,42 +414,51 @@ static int let_run(const struct cr_opts *o, int img, struct hold *h, enum how ho
 
 	if (sealed(img))
 		return finish(o, img, NULL, h, how, e);
-	err = let_go(img, h, how, &end, e);
+	err = let_go(o, img, h, how, &end, e);
 	if (!err)
 		hold_await_end(h);
 	dir_release(img);
 	return err;
 }
 
+/* For the wrapper, when a stage has failed or a signal came: it runs, or will by the end of the lease, whatever is found. */
+static int thaw_after_failure(const struct cr_opts *o, int img, struct hold *h, int err, struct cr_err *e)
+{
+	bool ours = !err || e->code != CR_E_DIR_BUSY;
+
+	note_end(img, ours);
+	if (!err)
+		err = let_run(o, img, h, END_THAW, e);
+	if (err && is_lost(e))
+		clean_up_after(img);
+	else if (err == -ENOENT)
+		heal_image(img);
+	if (err && ours)
+		dir_release(img);
+	log_error("Dumping FAILED.");
+	return err && (is_lost(e) || e->code == CR_E_NOT_HELD || !ours) ? 0 : err;
+}
+
 int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e)
 {
-	bool by_wrapper = getenv("CRIU_LOG_OPEN"); /* which does this when a stage has failed, or a signal came */
 	struct hold h = { .fd = -1 };
 	int err;
 
 	if (img < 0)
 		return tracer_thaw(o->tree, e);
-	err = hold_connect(img, HOLD_ST_NONE, 0, &h, e);
-	if (by_wrapper)
-		note_end(img);
-	else if (o->tree > 0 && (err == -ENOENT || (!err && !tracer_holds(h.banner.holder, o->tree)))) {
-		hold_close(&h);
-		return tracer_thaw(o->tree, e);
+	err = hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, e);
+	if (getenv("CRIU_LOG_OPEN")) {
+		err = thaw_after_failure(o, img, &h, err, e);
+	} else if (o->tree > 0 && (err == -ENOENT || (!err && !tracer_holds(h.banner.holder, o->tree)))) {
+		err = tracer_thaw(o->tree, e);
+	} else {
+		if (!err)
+			err = let_run(o, img, &h, stopped ? END_STOP : END_THAW, e);
+		if (err && is_lost(e)) {
+			clean_up_after(img);
+			err = 0;
+		}
 	}
-	if (!err)
-		err = let_run(o, img, &h, stopped ? END_STOP : END_THAW, e);
-	if (err == -ECONNREFUSED || (err && e->code == CR_E_HOLDER_VOID)) {
-		clean_up_after(img);
-		err = 0;
-	} else if (err) {
-		heal_image(img);
-		if (by_wrapper && !sealed(img))
-			dir_release(img);
-	}
-	if (err && e->code == CR_E_NOT_HELD && by_wrapper)
-		err = 0; /* it runs, which is what was asked for */
-	if (by_wrapper)
-		log_error("Dumping FAILED.");
 	hold_close(&h);
 	return err;
 }

@@ -230,7 +230,7 @@ int freeze_exec(const struct cr_opts *o, int img, int *ret_code, struct cr_err *
 	snprintf(object, sizeof(object), "task %d", o->tree);
 	err = exec_parse(o->words + 1, o->nr_words - 1, &c, e);
 	if (!err) {
-		err = hold_connect(img, HOLD_ST_NONE, 0, &h, &none) ? 1 : held(&h, o, &c, &ret, object, e);
+		err = hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, &none) ? 1 : held(&h, o, &c, &ret, object, e);
 		hold_close(&h);
 	}
 	if (err == 1)

@@ -69,7 +69,9 @@ int freeze_seal(const struct cr_opts *o, int img, struct cr_err *e);
 /* @ret_code: exit status other than 0 although nothing failed (a post-dump script's). */
 int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e);
 /* The wrapper's last step could not begin: let the tree go, and note why. */
-void freeze_end_failed(int img, const struct cr_err *e);
+void freeze_end_failed(const struct cr_opts *o, int img, const struct cr_err *e);
+/* From the start of the last step: the wrapper cannot hear ^C any more, since that step has replaced it. */
+void end_catch_signals(void);
 int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e);
 /* Let the tree run. @img: -1: there is no images directory, only -t */
 int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e);

@@ -70,7 +70,7 @@ static int verb(const struct cr_opts *o, int img, int *code, struct cr_err *e)
 static int without_start(const struct cr_opts *o, int img, int ret, struct cr_err *e)
 {
 	if (!strcmp(o->words[0], "end") && o->as_criu && img >= 0)
-		freeze_end_failed(img, e);
+		freeze_end_failed(o, img, e);
 	if (strcmp(o->words[0], "thaw") || e->code != CR_E_DIR_MISSING || getenv("CRIU_LOG_OPEN"))
 		return ret;
 	if (o->tree > 0)
@@ -86,6 +86,8 @@ int main(int argc, char **argv)
 	int img = -1, code = 0, ret;
 	bool started;
 
+	if (argc > 1 && !strcmp(argv[1], "end") && getenv("CRIU_LOG_OPEN"))
+		end_catch_signals();
 	ret = cr_tool_start("criu-freeze", usage, W_FREEZE, true, argc, argv, &opts, &img, &err);
 	started = !ret;
 	if (started)

@@ -84,7 +84,7 @@ static bool is_listed(const char *name)
 
 struct seal {
 	int img;
-	bool sync, checksum_pages;
+	struct seal_how how;
 	json_t *want;  /* what the stages wrote and was not seen yet */
 	json_t *files; /* rows of files[] */
 };
@@ -164,14 +164,14 @@ static int seal_file(const struct seal *s, const char *name, struct cr_err *e)
 	err = check_written(s->want, name, st.st_size, e);
 	if (err)
 		return err;
-	if (s->sync && fsync(fd))
+	if (s->how.sync && fsync(fd))
 		return cr_err_write(e, errno, name, "cannot make it durable");
 	row = json_pack("{s:o, s:I}", "name", json_bytes(name, strlen(name)), "size", (json_int_t)st.st_size);
 	if (!row || json_array_append(s->files, row)) {
 		json_decref(row);
 		return cr_err_nomem(e);
 	}
-	if (s->checksum_pages || strncmp(name, "pages-", 6)) {
+	if (s->how.checksum_pages || strncmp(name, "pages-", 6)) {
 		err = img_sum(fd, &size, &crc);
 		if (err) {
 			json_decref(row);
@@ -230,21 +230,21 @@ static int start_sync(int img)
 
 static int seal_files(const struct seal *s, struct cr_err *e)
 {
-	int ret = s->sync ? start_sync(s->img) : 0;
+	int ret = s->how.sync ? start_sync(s->img) : 0;
 	struct seal each = *s;
 	struct dirent *de;
 	DIR *d;
 
 	if (ret < 0)
 		return cr_err_write(e, -ret, "images directory", "cannot make it durable");
-	each.sync = s->sync && !ret;
+	each.how.sync = s->how.sync && !ret;
 	ret = 0;
 	d = open_list(s->img);
 	if (!d)
 		return cr_err_set(e, CR_E_DIR_MISSING, errno, "images directory", "cannot list it");
 	while (!ret && (errno = 0, de = readdir(d)))
 		if (is_listed(de->d_name))
-			ret = seal_file(&each, de->d_name, e);
+			ret = s->how.stop(e) ?: seal_file(&each, de->d_name, e);
 	if (!ret && errno)
 		ret = cr_err_set(e, CR_E_SYSTEM, errno, "images directory", "cannot list it");
 	closedir(d);
@@ -293,9 +293,48 @@ static int sync_name(int img, const char *name, struct cr_err *e)
 	return fd < 0 || fsync(fd) ? cr_err_write(e, errno, name, "cannot make it durable") : 0;
 }
 
-int seal_images(int img, json_t *m, bool sync, bool checksum_pages, struct cr_err *e)
+/* Every task has what its threads were doing. */
+static int check_cores(json_t *m, json_t *files, struct cr_err *e)
 {
-	struct seal s = { img, sync, checksum_pages, written(m), json_array() };
+	json_t *names = json_object(), *row;
+	char name[IMG_NAME_MAX];
+	size_t i;
+	int ret = 0;
+
+	json_array_foreach(files, i, row)
+		json_object_set(names, json_string_value(json_object_get(row, "name")) ?: "", row);
+	json_array_foreach(json_object_get(m, "tree"), i, row)
+	{
+		img_name(IMG_CORE, (unsigned long)json_integer_value(json_object_get(row, "pid")), name);
+		if (ret || json_object_get(names, name))
+			continue;
+		cr_err_set(e, CR_E_IMG_MISSING, 0, name, "a task of the tree would have none");
+		ret = not_as_written(e);
+	}
+	json_decref(names);
+	return ret;
+}
+
+/* The last images, and the seal. */
+static int close_seal(int img, json_t *m, struct seal *s, struct cr_err *e)
+{
+	bool sync = s->how.sync;
+	int ret = write_inventory(img, json_string_value(json_object_get(m, "id")), manifest_check_only(m), e);
+
+	if (!ret && sync)
+		ret = sync_name(img, "inventory.img", e);
+	if (ret)
+		return ret;
+	dir_remove_stage(img);
+	ret = manifest_seal(img, TAKE_PTR(s->files), json_pack("{s:b}", "synced", sync), sync, e);
+	if (ret)
+		unlinkat(img, "inventory.img", 0); /* no checkpoint without its seal */
+	return ret;
+}
+
+int seal_images(int img, json_t *m, const struct seal_how *how, struct cr_err *e)
+{
+	struct seal s = { img, *how, written(m), json_array() };
 	int ret = check_stages(m, e);
 
 	if (!ret && (!s.files || !s.want))
@@ -303,15 +342,11 @@ int seal_images(int img, json_t *m, bool sync, bool checksum_pages, struct cr_er
 	if (!ret)
 		ret = seal_files(&s, e);
 	if (!ret)
-		ret = write_inventory(img, json_string_value(json_object_get(m, "id")), manifest_check_only(m), e);
-	if (!ret && sync)
-		ret = sync_name(img, "inventory.img", e);
-	if (!ret) {
-		dir_remove_stage(img);
-		ret = manifest_seal(img, TAKE_PTR(s.files), json_pack("{s:b}", "synced", sync), sync, e);
-		if (ret)
-			unlinkat(img, "inventory.img", 0); /* no checkpoint without its seal */
-	}
+		ret = check_cores(m, s.files, e);
+	if (!ret)
+		ret = how->stop(e);
+	if (!ret)
+		ret = close_seal(img, m, &s, e);
 	json_decref(s.files);
 	json_decref(s.want);
 	return ret;
@@ -338,12 +373,42 @@ static int check_sealed(int img, json_t *row, struct cr_err *e)
 	return -EINVAL;
 }
 
-int seal_whole(int img, json_t *m, struct cr_err *e)
+/* The list of what was sealed is trusted no more than the rest. */
+static int check_whole(int img, json_t *m, struct cr_err *e)
 {
-	json_t *row;
+	json_t *files = json_object_get(m, "files"), *row;
+	struct arena arena = { 0 };
+	InventoryEntry *inv;
 	size_t i;
-	int ret = 0;
+	int ret = check_cores(m, files, e);
 
-	json_array_foreach(json_object_get(m, "files"), i, row) if (!ret) ret = check_sealed(img, row, e);
+	json_array_foreach(files, i, row)
+	{
+		if (!ret)
+			ret = check_sealed(img, row, e);
+	}
+	if (!ret)
+		ret = img_read_one(img, IMG_INVENTORY, 0, &arena, &inv, e);
+	arena_free(&arena);
+	return ret < 0 ? ret : 0;
+}
+
+int seal_whole(int img, struct cr_err *e)
+{
+	json_t *m = NULL;
+	int ret = manifest_check_sealed(img, e);
+
+	if (ret != 1) {
+		if (e->code == CR_E_NOT_SEALED)
+			cr_err_remedy(
+				e,
+				"seal it, then end the tree: criu-freeze end -D DIR; or let the tree run: criu-freeze "
+				"thaw -D DIR");
+		return ret ? ret : -EINVAL;
+	}
+	ret = manifest_read_head(img, &m, e);
+	if (!ret)
+		ret = check_whole(img, m, e);
+	json_decref(m);
 	return ret;
 }

@@ -30,6 +30,14 @@ static pid_t tracer_of(pid_t pid)
 	return err < 0 ? err : st.tracer;
 }
 
+static char state_of(pid_t pid)
+{
+	_cleanup_close_ int proc = open_proc_pid(pid);
+	struct proc_stat st;
+
+	return proc < 0 || proc_stat_read(proc, "stat", &st) ? 0 : st.state;
+}
+
 /* Our program, under the name that it gives itself? */
 static bool is_holder(pid_t pid)
 {
@@ -65,6 +73,24 @@ static int end_holder(int fd, pid_t tracer, struct cr_err *e)
 	return -ETIMEDOUT;
 }
 
+static int not_held(pid_t pid, const char *object, struct cr_err *e)
+{
+	switch (state_of(pid)) {
+	case 'T':
+		cr_err_set(e, CR_E_NOT_HELD, 0, object, "nobody holds it, but it is stopped");
+		cr_err_remedy(e, "let it go on: after a dump with -s by criu-freeze cont -D DIR, else by kill -CONT %d", pid);
+		break;
+	case 't':
+		cr_err_set(e, CR_E_TRACED, 0, object, "it is held by a process that cannot be seen from here");
+		cr_err_remedy(e, "run this outside of this pid namespace");
+		break;
+	default:
+		cr_err_set(e, CR_E_NOT_HELD, 0, object, "nobody holds it");
+		cr_err_remedy(e, "nothing is to be done: it runs");
+	}
+	return -ENOTCONN;
+}
+
 int tracer_thaw(pid_t pid, struct cr_err *e)
 {
 	pid_t tracer = tracer_of(pid);
@@ -77,11 +103,8 @@ int tracer_thaw(pid_t pid, struct cr_err *e)
 		cr_err_set(e, CR_E_NO_TASK, -tracer, object, "it cannot be looked at");
 		return tracer;
 	}
-	if (!tracer) {
-		cr_err_set(e, CR_E_NOT_HELD, 0, object, "nobody holds it");
-		cr_err_remedy(e, "nothing is to be done: it runs");
-		return -ENOTCONN;
-	}
+	if (!tracer)
+		return not_held(pid, object, e);
 	/* The descriptor first: what is looked at is what gets the signal. */
 	if (fd < 0 || !is_holder(tracer) || tracer_of(pid) != tracer)
 		return cr_err_set(e, CR_E_TRACED, 0, object, "process %d traces it, which is no holder", tracer);

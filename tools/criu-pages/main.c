@@ -118,7 +118,7 @@ int main(int argc, char **argv)
 	if (!ret) {
 		if (opts.wait && opts.tree > 0 && !opts.check_only)
 			ahead = ahead_begin(img, opts.tree);
-		ret = hold_connect(img, HOLD_ST_PAGES, hold_starter(&opts), &hold, &err);
+		ret = hold_connect(img, hold_who(&opts, HOLD_ST_PAGES), &hold, &err);
 	}
 	if (ret)
 		return stage_not_begun(&opts, &err);

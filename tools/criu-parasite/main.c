@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 
 	ret = cr_tool_start("criu-parasite", usage, W_PARASITE, true, argc, argv, &opts, &img, &err);
 	if (!ret)
-		ret = hold_connect(img, HOLD_ST_PARASITE, hold_starter(&opts), &hold, &err);
+		ret = hold_connect(img, hold_who(&opts, HOLD_ST_PARASITE), &hold, &err);
 	if (ret)
 		return stage_not_begun(&opts, &err);
 	stage_begin(&facts, "criu-parasite");

@@ -81,7 +81,7 @@ static int *hold_tasks(const struct restore *x)
 
 static void undo(const struct restore *x, const int *fds)
 {
-	struct cr_err ignored;
+	struct cr_err ignored, killed;
 
 	for (size_t i = 0; fds && i < x->plan.nr_images; i++)
 		if (fds[i] >= 0)
@@ -89,7 +89,9 @@ static void undo(const struct restore *x, const int *fds)
 	files_journal_undo(&ignored);
 	if (get_word(&x->guard->pidfile))
 		unlink(x->opts.pidfile);
-	log_error("criu-restore was killed: nothing of the restore is left");
+	cr_err_set(&killed, CR_E_INTERRUPTED, 0, "criu-restore", "it was killed: nothing of the restore is left");
+	cr_err_remedy(&killed, "make the restore again");
+	log_failure(&killed);
 }
 
 static __attribute__((noreturn)) void watch(const struct restore *x)

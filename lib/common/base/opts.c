@@ -103,8 +103,8 @@ static int number(const struct parse *p, const struct row *r, const char *s, int
 	errno = 0;
 	v = strtol(s, &end, 10);
 	if (errno || end == s || *end || v < min || v > INT_MAX)
-		return cr_err_set(p->e, CR_E_USAGE, 0, p->where, "--%s needs a number of at least %d, not \"%s\"",
-				  r->name, min, s);
+		return cr_err_set(p->e, CR_E_USAGE, 0, p->where, "--%s needs a number from %d to %d, not \"%s\"",
+				  r->name, min, INT_MAX, s);
 	*ret = (int)v;
 	return 0;
 }

@@ -28,7 +28,8 @@ static int make_env(struct script_env *env, const char *action, int img, pid_t i
 	if (!env->v)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		if (strncmp(environ[i], "CRTOOLS_", 8) != 0)
+		/* Nor what the wrapper says to its tools: a tool that the script runs is not one of those. */
+		if (strncmp(environ[i], "CRTOOLS_", 8) && strncmp(environ[i], "CRIU_LOG_OPEN=", 14))
 			env->v[to++] = environ[i];
 	snprintf(env->action, sizeof(env->action), "CRTOOLS_SCRIPT_ACTION=%s", action);
 	env->v[to++] = env->action;

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@
 #include "base/log.h"
 #include "proc/stat.h"
 
-enum { PARENT_CHECK_MS = 100, SILENCE_SECONDS = 5 };
+enum { PARENT_CHECK_MS = 100, OTHER_DUMP_MS = 20, SILENCE_SECONDS = 5 };
 
 static const char *const verb_name[] = {
 	[HOLD_HELLO] = "hello",	     [HOLD_WAIT] = "wait",	   [HOLD_DONE] = "done",       [HOLD_LIST] = "list",
@@ -58,6 +59,10 @@ static enum cr_code code_of(int err)
 	case EPERM:
 	case EACCES:
 		return CR_E_PRIVILEGE;
+	case EBUSY:
+		return CR_E_DIR_BUSY;
+	case EALREADY:
+		return CR_E_DIR_HAS_CHECKPOINT;
 	default:
 		return CR_E_HOLDER;
 	}
@@ -282,58 +287,88 @@ static int turned_away(const struct hold *h, int err, struct cr_err *e)
 	return -EPERM;
 }
 
-static int connect_and_greet(int img, enum hold_stage stage, pid_t starter, struct hold *ret, struct cr_err *e)
+/* Say who asks; with start-ahead wait for the stage before. */
+static int greet(struct hold *h, struct hold_who who, struct cr_err *e)
 {
-	struct hold_req hello = { .verb = HOLD_HELLO, .arg = { stage } };
+	struct hold_req hello = { .verb = HOLD_HELLO, .arg = { who.stage, (uint64_t)who.lease } };
 	struct hold_req until = { .verb = HOLD_WAIT };
-	const struct timeval silence = { .tv_sec = SILENCE_SECONDS };
-	struct hold h = { .stage = stage };
+	const size_t size = sizeof(h->banner);
 	int err;
 
-	h.fd = starter ? connect_ahead(img, starter, e) : connect_once(img);
-	if (h.fd < 0)
-		return starter ? h.fd : cannot_connect(h.fd, e);
-	setsockopt(h.fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
-	if (stage == HOLD_ST_PARASITE)
+	if (who.stage == HOLD_ST_PARASITE)
 		until.arg[0] = HOLD_ST_THREADS;
-	else if (stage == HOLD_ST_PAGES)
+	else if (who.stage == HOLD_ST_PAGES)
 		until.arg[0] = HOLD_ST_MM;
 	/* Both requests in one go: a stage less to be woken for, while the holder waits for all of them. */
-	err = send_request(&h, &hello, NULL, 0, -1, e);
-	if (!err && starter)
-		err = send_request(&h, &until, NULL, 0, -1, e);
+	err = send_request(h, &hello, NULL, 0, -1, e);
+	if (!err && who.starter)
+		err = send_request(h, &until, NULL, 0, -1, e);
 	if (!err)
-		err = check_length(&hello, receive_answer(&h, &hello, &h.banner, sizeof(h.banner), e), sizeof(h.banner),
-				   e);
+		err = check_length(&hello, receive_answer(h, &hello, &h->banner, size, e), size, e);
 	if (err)
-		err = turned_away(&h, err, e);
-	if (!err && h.banner.version != HOLD_VERSION) {
+		err = turned_away(h, err, e);
+	if (!err && h->banner.version != HOLD_VERSION) {
 		err = cr_err_set(e, CR_E_HOLDER, 0, "holder", "it speaks version %u of the protocol, this program %u",
-				 h.banner.version, HOLD_VERSION);
+				 h->banner.version, HOLD_VERSION);
 		cr_err_remedy(e, "let the tree go with the criu-freeze that holds it (criu-freeze thaw -D DIR), then "
 				 "use programs of one version");
 	}
-	if (!err && starter)
-		err = check_length(&until, receive_answer(&h, &until, &h.banner, sizeof(h.banner), e), sizeof(h.banner),
-				   e);
-	if (!err && stage != HOLD_ST_NONE && !h.banner.started_ns)
+	if (!err && who.starter)
+		err = check_length(&until, receive_answer(h, &until, &h->banner, size, e), size, e);
+	if (!err && who.stage != HOLD_ST_NONE && !h->banner.started_ns)
 		err = cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "it does not hold the tree yet");
-	if (err) {
+	return err;
+}
+
+static int connect_and_greet(int img, struct hold_who who, struct hold *ret, struct cr_err *e)
+{
+	const struct timeval silence = { .tv_sec = SILENCE_SECONDS };
+	bool child = getppid() == who.starter;
+	struct hold h = { .stage = who.stage };
+	int err;
+
+	for (;;) {
+		h.fd = who.starter ? connect_ahead(img, who.starter, e) : connect_once(img);
+		if (h.fd < 0)
+			return who.starter ? h.fd : cannot_connect(h.fd, e);
+		setsockopt(h.fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
+		err = greet(&h, who, e);
+		if (!err)
+			break;
 		fd_close(h.fd);
-		return err;
+		/* Another dump is in the directory. Ours will be, or be refused, when that one has ended. */
+		if (!who.starter || e->code != CR_E_DIR_BUSY)
+			return err;
+		if (starter_gone(who.starter, child))
+			return cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "the program that would start it has ended");
+		poll(NULL, 0, OTHER_DUMP_MS);
 	}
 	*ret = h;
 	return 0;
 }
 
-int hold_connect(int img, enum hold_stage stage, pid_t starter, struct hold *ret, struct cr_err *e)
+struct hold_who hold_who(const struct cr_opts *o, enum hold_stage stage)
 {
-	int err = connect_and_greet(img, stage, starter, ret, e);
+	struct hold_who who = { .stage = stage, .lease = o->lease > 0 ? o->lease : 0 };
+
+	if (o->wait && stage != HOLD_ST_NONE)
+		who.starter = who.lease ? who.lease : getppid();
+	return who;
+}
+
+static bool is_transient(const struct cr_err *e)
+{
+	return e->err != ENOENT && e->err != ECONNREFUSED && e->code != CR_E_DIR_BUSY &&
+	       e->code != CR_E_DIR_HAS_CHECKPOINT;
+}
+
+int hold_connect(int img, struct hold_who who, struct hold *ret, struct cr_err *e)
+{
+	int err = connect_and_greet(img, who, ret, e);
 	struct cr_err again;
 
 	/* Who comes alone is who ends the hold: one call that fails shall not leave the tree to a holder that lives. */
-	if (err && !starter && e->err != ENOENT && e->err != ECONNREFUSED &&
-	    !connect_and_greet(img, stage, 0, ret, &again))
+	if (err && !who.starter && is_transient(e) && !connect_and_greet(img, who, ret, &again))
 		return 0;
 	return err;
 }

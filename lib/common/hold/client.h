@@ -10,6 +10,7 @@
 #include <linux/filter.h>
 
 #include "base/err.h"
+#include "base/opts.h"
 #include "hold/protocol.h"
 
 struct hold {
@@ -20,13 +21,25 @@ struct hold {
 };
 
 /*
- * Connect as a stage.
- * @img: images directory
- * @starter: start-ahead: wait until the socket is there (as long as this process lives: hold_starter()), until the tree is
- * held and until what it needs of the stage before is there. 0: a holder must be there and hold the tree.
- * Return: 0 or -errno with @e (CR_E_NOT_HELD, CR_E_HOLDER_VOID).
+ * Who asks.
+ * @starter: start-ahead: wait until the socket is there (as long as this process lives), until the tree is held and until
+ *	what is needed of the stage before is there. 0: a holder must be there and hold the tree.
+ * @lease: the dump is that of this process: a holder of another one's is not meant. 0: any holder.
  */
-int hold_connect(int img, enum hold_stage stage, pid_t starter, struct hold *ret, struct cr_err *e);
+struct hold_who {
+	enum hold_stage stage;
+	pid_t starter, lease;
+};
+/* By --wait (the starter: the process of --lease, by default the parent) and --lease. */
+struct hold_who hold_who(const struct cr_opts *o, enum hold_stage stage);
+
+/*
+ * Connect.
+ * @img: images directory
+ * Return: 0 or -errno with @e: CR_E_NOT_HELD (-ENOENT: there is none, -ECONNREFUSED: it has died), CR_E_HOLDER_VOID,
+ *	CR_E_DIR_BUSY: of another dump, CR_E_DIR_HAS_CHECKPOINT: for a stage, after the seal.
+ */
+int hold_connect(int img, struct hold_who who, struct hold *ret, struct cr_err *e);
 /* Tell how the stage ended and close. @result: 0 or -errno. */
 int hold_finish(struct hold *h, int result, struct cr_err *e);
 /* Until @what is done or handed over. Return: 0 or -errno with @e (CR_E_HOLDER_VOID: it failed). */

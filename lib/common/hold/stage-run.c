@@ -2,6 +2,7 @@
 #include "hold/stage-run.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,17 +14,11 @@ static void told_already(const struct cr_err *e)
 	log_info("%s: %s%s%s", e->object, e->reason, e->err ? ": " : "", e->err ? strerror(e->err) : "");
 }
 
-pid_t hold_starter(const struct cr_opts *o)
-{
-	if (!o->wait)
-		return 0;
-	return o->lease > 0 ? o->lease : getppid();
-}
-
 int stage_not_begun(const struct cr_opts *o, const struct cr_err *e)
 {
-	/* That the holder has gone is told by who ended it; that it cannot be reached is not. */
-	if (o->wait && e->code == CR_E_HOLDER_VOID && (!e->err || e->err == EPIPE || e->err == ECONNRESET))
+	/* That the holder, or the wrapper, has gone is told by who ended it; that it cannot be reached is not. */
+	if (o->wait && ((e->code == CR_E_HOLDER_VOID && (!e->err || e->err == EPIPE || e->err == ECONNRESET)) ||
+			(e->code == CR_E_NOT_HELD && getenv("CRIU_LOG_OPEN"))))
 		told_already(e);
 	else
 		log_failure(e);

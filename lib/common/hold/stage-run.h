@@ -7,8 +7,6 @@
 #include "hold/client.h"
 #include "image/manifest.h"
 
-/* For hold_connect(): with --wait the process of --lease, by default the parent; else 0. */
-pid_t hold_starter(const struct cr_opts *o);
 /* It could not begin: no directory, no holder. Return: exit code. */
 int stage_not_begun(const struct cr_opts *o, const struct cr_err *e);
 /*

@@ -484,6 +484,13 @@ static bool is_consequence(json_t *error)
 	return code && !strcmp(code, cr_code_name(CR_E_HOLDER_VOID));
 }
 
+static bool is_sealed(json_t *m)
+{
+	const char *state = json_string_value(json_object_get(m, "state"));
+
+	return state && !strcmp(state, "sealed");
+}
+
 /* @f's rows behind those of @d. */
 static int put_needs(struct doc *d, const struct stage_facts *f)
 {
@@ -519,6 +526,11 @@ int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failu
 	row = stage_row(f, failures);
 	if (!ret && (!row || put_needs(&d, f)))
 		ret = cr_err_nomem(e);
+	if (!ret && is_sealed(d.head)) {
+		ret = cr_err_set(e, CR_E_DIR_HAS_CHECKPOINT, 0, "images directory",
+				 "it is sealed: no stage may change it");
+		cr_err_remedy(e, "end the tree (criu-freeze kill -D DIR), or let it run: criu-freeze thaw -D DIR");
+	}
 	if (!ret) {
 		m = d.head;
 		put_stage(m, f->name, json_incref(row));
@@ -572,9 +584,18 @@ int manifest_note(int img, json_t *members, bool sync, struct cr_err *e)
 	return update(img, members, sync ? SYNC_FILE : SYNC_NONE, e);
 }
 
-int manifest_update(int img, json_t *members, struct cr_err *e)
+int manifest_change(int img, int (*change)(json_t *head, void *ctx, struct cr_err *e), void *ctx, struct cr_err *e)
 {
-	return update(img, members, SYNC_NONE, e);
+	_cleanup_close_ int lock = lock_dir(img, e);
+	struct doc d = { 0 };
+	int ret = lock < 0 ? lock : doc_read(img, &d, e);
+
+	if (!ret)
+		ret = change(d.head, ctx, e);
+	if (!ret)
+		ret = doc_write(img, &d, SYNC_NONE, false, e);
+	doc_free(&d);
+	return ret < 0 ? ret : 0;
 }
 
 int manifest_seal(int img, json_t *files, json_t *extra, bool sync, struct cr_err *e)

@@ -60,8 +60,11 @@ int manifest_seal(int img, json_t *files, json_t *extra, bool sync, struct cr_er
 bool manifest_failed(int img);
 /* Is it of a dry run (--check-only)? @m: the document or its head */
 bool manifest_check_only(const json_t *m);
-/* Put the members of @members (taken over) into the head, under the lock. */
-int manifest_update(int img, json_t *members, struct cr_err *e);
+/*
+ * Change the head, without needs[], under the lock.
+ * @change: 0: write it; 1: there is nothing to write; -errno with @e
+ */
+int manifest_change(int img, int (*change)(json_t *head, void *ctx, struct cr_err *e), void *ctx, struct cr_err *e);
 /* The same after the seal. @sync: what a power loss leaves is the old document or the new one, never a part. */
 int manifest_note(int img, json_t *members, bool sync, struct cr_err *e);
 
