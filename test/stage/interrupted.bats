@@ -142,7 +142,7 @@ interrupt()
 }
 
 @test "a stage that is stopped or hears no SIGTERM does not keep the wrapper" {
-	local status=0 pages
+	local status=0
 	start_large
 	unharmed_begin
 	"$CRIU" dump -R -t "$PID" -D "$IMG" >"$T/dump.txt" 2>&1 3>&- &

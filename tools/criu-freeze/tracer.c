@@ -78,7 +78,8 @@ static int not_held(pid_t pid, const char *object, struct cr_err *e)
 	switch (state_of(pid)) {
 	case 'T':
 		cr_err_set(e, CR_E_NOT_HELD, 0, object, "nobody holds it, but it is stopped");
-		cr_err_remedy(e, "let it go on: after a dump with -s by criu-freeze cont -D DIR, else by kill -CONT %d", pid);
+		cr_err_remedy(e, "let it go on: after a dump with -s by criu-freeze cont -D DIR, else by kill -CONT %d",
+			      pid);
 		break;
 	case 't':
 		cr_err_set(e, CR_E_TRACED, 0, object, "it is held by a process that cannot be seen from here");
