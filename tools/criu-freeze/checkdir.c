@@ -169,7 +169,7 @@ static int check_locked(const struct cr_opts *o, int img, bool *ret_old, struct 
 int dir_check(const struct cr_opts *o, int img, bool *ret_old, int *ret_lock, struct cr_err *e)
 {
 	_cleanup_close_ int lock = -1;
-	bool made;
+	bool made = false;
 	int err = lock_stage(img, &lock, &made, e);
 
 	if (err)

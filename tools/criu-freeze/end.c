@@ -100,7 +100,7 @@ static int seal_held(const struct cr_opts *o, int img, json_t *m, struct hold *h
 		return err;
 	}
 	err = tell_sealed(h, e);
-	if (err) { /* the tree may have run since: this is no checkpoint of it */
+	if (err) { /* the tree may have run since: this is no checkpoint of it, and without inventory.img it counts as none */
 		unlinkat(img, "inventory.img", 0);
 		write_failure(img, "seal", e);
 	}

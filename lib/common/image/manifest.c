@@ -526,7 +526,7 @@ int manifest_stage(int img, struct stage_facts *f, const struct cr_report *failu
 	row = stage_row(f, failures);
 	if (!ret && (!row || put_needs(&d, f)))
 		ret = cr_err_nomem(e);
-	if (!ret && is_sealed(d.head)) {
+	if (!ret && is_sealed(d.head) && !faccessat(img, "inventory.img", F_OK, 0)) {
 		ret = cr_err_set(e, CR_E_DIR_HAS_CHECKPOINT, 0, "images directory",
 				 "it is sealed: no stage may change it");
 		cr_err_remedy(e, "end the tree (criu-freeze kill -D DIR), or let it run: criu-freeze thaw -D DIR");
