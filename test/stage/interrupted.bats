@@ -29,10 +29,10 @@ traced()
 	! untraced
 }
 
-# Nothing but images and logs is in the directory.
+# Nothing but images and logs is in the directory; what a stage was writing in the moment of its death may be.
 nothing_left()
 {
-	[ -z "$(cd "$IMG" && find . -name '.?*')" ] || fail "left: $(ls -a "$IMG")"
+	[ -z "$(cd "$IMG" && find . -name '.?*' ! -name '.manifest.json.*')" ] || fail "left: $(ls -a "$IMG")"
 	[ ! -e "$WORK/.holder" ]
 }
 
@@ -421,6 +421,16 @@ criu_is_there()
 	untraced
 	nothing_left
 	kill "$child"
+}
+
+@test "a manifest that a stage was writing when it was killed is removed with .stage" {
+	start_program sleep 1000
+	freeze
+	touch "$IMG/.manifest.json.4194304" "$IMG/.manifest.json.$$"
+	verb thaw
+	[ ! -e "$IMG/.manifest.json.4194304" ] && [ -e "$IMG/.manifest.json.$$" ]
+	rm "$IMG/.manifest.json.$$"
+	nothing_left
 }
 
 @test "criu-freeze is killed in a dump: told, nothing is left" {

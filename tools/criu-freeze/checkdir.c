@@ -10,8 +10,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -23,6 +25,7 @@
 #include "base/fd.h"
 #include "freeze.h"
 #include "image/image.h"
+#include "proc/stat.h"
 
 enum { STAGE_TRIES = 8, LOCK_TRIES = 100, LOCKS_MAX = 16 << 20 };
 
@@ -253,11 +256,47 @@ void dir_remove_socket(int dir)
 		unlinkat(dir, &HOLD_SOCKET[1], 0);
 }
 
+/* A manifest that a stage was writing when it was killed: .manifest.json.PID */
+static bool is_torn(const char *name)
+{
+	static const char prefix[] = "." MANIFEST_NAME ".";
+	_cleanup_close_ int proc = -1;
+	struct proc_stat st;
+	char *end;
+	long pid;
+
+	if (strncmp(name, prefix, sizeof(prefix) - 1))
+		return false;
+	pid = strtol(name + sizeof(prefix) - 1, &end, 10);
+	if (pid <= 0 || pid > INT_MAX || *end)
+		return false;
+	proc = open_proc_pid((pid_t)pid);
+	return proc < 0 || proc_stat_read(proc, "stat", &st) || st.state == 'Z';
+}
+
+static void remove_torn(int img)
+{
+	int fd = openat(img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	if (!dir) {
+		fd_close(fd);
+		return;
+	}
+	while ((d = readdir(dir)))
+		if (is_torn(d->d_name))
+			unlinkat(fd, d->d_name, 0);
+	closedir(dir);
+}
+
 void dir_release(int img)
 {
 	_cleanup_close_ int fd = openat(img, STAGE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	/* The next dump may have begun. */
-	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB) && !holder_lives(img))
-		dir_remove_stage(img);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) || holder_lives(img))
+		return;
+	remove_torn(img);
+	dir_remove_stage(img);
 }
