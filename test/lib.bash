@@ -88,7 +88,7 @@ common_teardown()
 		done
 		[ -z "$left" ] || problems="tools left behind:$left"
 		# A dump that was ended by force may leave its unfinished images, but no socket.
-		p=$(find "$T" -name '.holder' 2>/dev/null | tr '\n' ' ')
+		p=$(find "$T" -name '.holder*' 2>/dev/null | tr '\n' ' ')
 		for n in "$T"/*/inventory.img; do
 			[ -e "$n" ] || continue
 			n=${n%/*}

@@ -33,7 +33,7 @@ traced()
 nothing_left()
 {
 	[ -z "$(cd "$IMG" && find . -name '.?*' ! -name '.manifest.json.*')" ] || fail "left: $(ls -a "$IMG")"
-	[ ! -e "$WORK/.holder" ]
+	[ -z "$(cd "$WORK" && find . -name '.holder*')" ]
 }
 
 says()
@@ -108,7 +108,7 @@ interrupt()
 	wait "$end" || status=$?
 	output=$(cat "$T/end.txt")
 	echo "$output"
-	[ "$status" -eq 1 ]
+	[ "$status" -eq 143 ]
 	says "dump: SIGTERM came"
 	[ ! -e "$IMG/inventory.img" ]
 	nothing_left
@@ -133,7 +133,7 @@ interrupt()
 	wait $! || status=$?
 	output=$(cat "$T/end.txt")
 	echo "$output"
-	[ "$status" -eq 1 ]
+	[ "$status" -eq 143 ]
 	says "dump: SIGTERM came"
 	[ ! -e "$IMG/inventory.img" ]
 	nothing_left
@@ -294,6 +294,43 @@ time.sleep(1000)" 3>&- &
 	nothing_left
 	unharmed_end
 	victim_finish
+}
+
+@test "thaw -t with a holder that somebody has stopped: it lets the tree go" {
+	start_program sleep 1000
+	freeze
+	kill -STOP "$(tracer)"
+	timeout 20 "$BIN/criu-freeze" thaw -t "$PID" -D "$IMG"
+	untraced
+	nothing_left
+}
+
+@test "a stage of another lease by hand: refused at once, and the dead man's time goes on" {
+	start_program sleep 1000
+	freeze --hold-time 3
+	for _ in 1 2; do
+		run timeout 5 "$BIN/criu-collect" --wait --lease $$ -D "$IMG" -W "$WORK"
+		[ "$status" -eq 1 ]
+		says "it holds the tree of another dump: Device or resource busy (wait for it; if it is this one, give all its programs the same --lease) [dir-busy]"
+		sleep 1
+	done
+	wait_for 3 untraced
+}
+
+@test "stop keeps the tree, and the dump whose it is may end it" {
+	start_program sleep 1000
+	freeze --lease $$
+	for tool in criu-collect criu-parasite criu-pages; do
+		"$BIN/$tool" -D "$IMG" -W "$WORK"
+	done
+	verb stop
+	verb end --lease $$
+	wait_for 5 gone "$PID"
+	check_images
+	restore
+	rm -rf "$IMG" && mkdir "$IMG"
+	freeze -- "$BIN/criu-freeze" stop -D "$IMG" -W "$WORK"
+	untraced
 }
 
 # stopped_dump: one that has been stopped (^Z) while the tree is held. Sets dump.

@@ -165,9 +165,7 @@ END
 		# A stage that waits for another dump's tree does not take this one for it.
 		"$BIN/criu-collect" --wait --lease "$other" -D "$IMG" -W "$WORK" 3>&- &
 		local waits=$!
-		sleep 0.3
-		kill -KILL "$waits"
-		wait "$waits" || true
+		wait "$waits" && fail "it took the other tree for its own"
 		sums | diff "$T/before" -
 	done
 	kill "$other"
@@ -200,6 +198,44 @@ END
 	done
 	runs_untraced "$first"
 	runs_untraced "$second"
+}
+
+@test "a checkpoint of another tree, copied to where a tree is held: not taken for one of it" {
+	local other
+	start_program sleep 1000
+	other=$PID
+	mkdir "$T/old"
+	"$CRIU" dump -R -t "$other" -D "$T/old" -W "$WORK" 3>&-
+	freeze
+	stages
+	cp -a "$T/old"/*.* "$IMG"
+	is_refused not-sealed verb seal
+	says "it is of another dump than that of holder"
+	is_refused not-sealed verb kill
+	is_refused not-sealed verb end
+	verb thaw
+	start_program sleep 1000
+	rm -rf "$IMG"
+	mkdir "$IMG"
+	freeze
+	cp -a "$T/old"/*.* "$IMG"
+	is_refused not-sealed verb end
+	verb thaw
+}
+
+@test "the holder of another directory, in the work directory: not asked" {
+	local other
+	start_program sleep 1000
+	other=$PID
+	mkdir "$T/other"
+	"$BIN/criu-freeze" -t "$other" -D "$T/other" -W "$T/other" 3>&-
+	for verb in status seal end kill thaw; do
+		run "$BIN/criu-freeze" $verb -D "$IMG" -W "$T/other"
+		[ "$status" -eq 1 ]
+		says "[not-held]"
+		held "$other"
+	done
+	"$BIN/criu-freeze" thaw -D "$T/other"
 }
 
 @test "crit edit while a stage ends: neither loses what the other noted" {

@@ -166,8 +166,8 @@ int freeze_command(const struct cr_opts *o, int img, int *ret_code, struct cr_er
 	code = run_command(o->words + o->rest);
 	ours.tree = 0; /* the holder of the directory, or none */
 	err = freeze_thaw(&ours, img, false, e);
-	if (err && e->code == CR_E_NOT_HELD)
-		err = 0; /* the command has let it go, or ended it after a seal */
+	if (err && (e->code == CR_E_NOT_HELD || e->code == CR_E_DIR_BUSY))
+		err = 0; /* the command has let it go, or ended it after a seal; another dump may have begun */
 	if (code < 0)
 		return cr_err_fork(e, -code, o->words[o->rest]);
 	*ret_code = code;

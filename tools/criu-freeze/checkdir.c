@@ -30,19 +30,24 @@
 enum { STAGE_TRIES = 8, LOCK_TRIES = 100, LOCKS_MAX = 16 << 20 };
 
 /* Return: its pid, 0: there is none, -1: it cannot be told. */
-static pid_t holder_lives(int img)
+static pid_t lives_at(int dir, const char *name)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct ucred cred = { .pid = -1 };
 	socklen_t len = sizeof(cred);
 
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/.holder", img);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/%s", dir, name);
 	while (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
 		if (fd < 0 || errno != EINTR)
 			return fd < 0 || (errno != ENOENT && errno != ECONNREFUSED && errno != ENOTSOCK) ? -1 : 0;
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
 	return cred.pid;
+}
+
+static pid_t holder_lives(int img)
+{
+	return lives_at(img, HOLD_SOCKET);
 }
 
 /* Who has the lock on @fd (proc_locks(5)). Return: pid, or 0. */
@@ -250,10 +255,20 @@ void dir_remove_stage(int img)
 	}
 }
 
-void dir_remove_socket(int dir)
+static void remove_socket(int dir, const char *name)
 {
-	if (!holder_lives(dir))
-		unlinkat(dir, &HOLD_SOCKET[1], 0);
+	if (!lives_at(dir, name))
+		unlinkat(dir, name, 0);
+}
+
+void dir_remove_socket(int img)
+{
+	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[HOLD_NAME_MAX];
+
+	remove_socket(img, HOLD_SOCKET);
+	if (work >= 0 && !hold_socket_name(img, true, name))
+		remove_socket(work, name);
 }
 
 /* A manifest that a stage was writing when it was killed: .manifest.json.PID */

@@ -68,6 +68,14 @@ static void catch (int sig)
 	caught = sig;
 }
 
+void end_by_signal(void)
+{
+	if (caught) {
+		signal(caught, SIG_DFL);
+		raise(caught);
+	}
+}
+
 void end_catch_signals(void)
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
@@ -92,7 +100,7 @@ static int seal_held(const struct cr_opts *o, int img, json_t *m, struct hold *h
 
 	if (!h->banner.started_ns)
 		return cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "it does not hold the tree");
-	if (sealed(img)) /* it was, by `seal` */
+	if (seal_is(m)) /* by `seal` */
 		return seal_whole(img, e) ?: tell_sealed(h, e);
 	err = seal_images(img, m, &(struct seal_how){ !o->no_sync, o->checksum, check_caught }, e);
 	if (err) {
@@ -107,50 +115,13 @@ static int seal_held(const struct cr_opts *o, int img, json_t *m, struct hold *h
 	return err;
 }
 
-int freeze_seal(const struct cr_opts *o, int img, struct cr_err *e)
-{
-	struct hold h = { .fd = -1 };
-	json_t *m = NULL;
-	int err = hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, e);
-
-	if (err)
-		return err;
-	err = manifest_read_head(img, &m, e);
-	if (!err)
-		err = seal_held(o, img, m, &h, e);
-	json_decref(m);
-	hold_close(&h);
-	return err;
-}
-
 static bool option(json_t *m, const char *name)
 {
 	return json_is_true(json_object_get(json_object_get(m, "options"), name));
 }
 
-/* The frozen time belongs to criu-freeze's row. */
-static void note_frozen(int img, json_t *m, json_int_t us, const char *how, bool sync)
-{
-	json_t *stages = json_object_get(m, "stages"), *row = NULL, *r;
-	struct cr_err late;
-	size_t i;
-
-	json_array_foreach(stages, i, r)
-	{
-		const char *name = json_string_value(json_object_get(r, "name"));
-
-		if (name && !strcmp(name, "criu-freeze"))
-			row = r;
-	}
-	if (!row)
-		return;
-	json_object_set_new(row, "frozen_us", json_integer(us));
-	json_object_set_new(row, "end", json_string(how));
-	if (manifest_note(img, json_pack("{s:O}", "stages", stages), sync, &late))
-		log_failure(&late);
-}
-
-static json_int_t freezing_us(json_t *m)
+/* criu-freeze's row; NULL: there is none. */
+static json_t *freeze_row(json_t *m)
 {
 	json_t *row;
 	size_t i;
@@ -160,9 +131,28 @@ static json_int_t freezing_us(json_t *m)
 		const char *name = json_string_value(json_object_get(row, "name"));
 
 		if (name && !strcmp(name, "criu-freeze"))
-			return json_integer_value(json_object_get(row, "freezing_us"));
+			return row;
 	}
-	return 0;
+	return NULL;
+}
+
+/* The frozen time belongs to criu-freeze's row. */
+static void note_frozen(int img, json_t *m, json_int_t us, const char *how, bool sync)
+{
+	json_t *row = freeze_row(m);
+	struct cr_err late;
+
+	if (!row)
+		return;
+	json_object_set_new(row, "frozen_us", json_integer(us));
+	json_object_set_new(row, "end", json_string(how));
+	if (manifest_note(img, json_pack("{s:O}", "stages", json_object_get(m, "stages")), sync, &late))
+		log_failure(&late);
+}
+
+static json_int_t freezing_us(json_t *m)
+{
+	return json_integer_value(json_object_get(freeze_row(m), "freezing_us"));
 }
 
 static int ask_to_end(struct hold *h, enum how how, struct hold_end *end, struct cr_err *e)
@@ -227,11 +217,17 @@ static int finish(const struct cr_opts *o, int img, json_t *m, struct hold *h, e
 }
 
 /* The tree is held: what is missing can be mended, or given up. */
-static int read_manifest(int img, json_t **ret, struct cr_err *e)
+static int read_manifest(int img, const struct hold *h, json_t **ret, struct cr_err *e)
 {
 	int err = manifest_read_head(img, ret, e);
+	const char *epoch = err ? NULL : json_string_value(json_object_get(freeze_row(*ret), "epoch"));
+	char ours[FACTS_EPOCH];
 
-	if (err == -ENOENT)
+	/* Images of another dump that somebody has put there are no checkpoint of this tree. */
+	if (!err && (!epoch || strcmp(epoch, facts_epoch(h->banner.epoch, ours))))
+		err = cr_err_set(e, CR_E_NOT_SEALED, 0, MANIFEST_NAME, "it is of another dump than that of holder %d",
+				 h->banner.holder);
+	if (err == -ENOENT || err == -EINVAL)
 		cr_err_remedy(e, "let the tree run, and make the dump again: criu-freeze thaw -D DIR");
 	return err;
 }
@@ -240,6 +236,22 @@ static int read_manifest(int img, json_t **ret, struct cr_err *e)
 static bool is_lost(const struct cr_err *e)
 {
 	return e->code == CR_E_HOLDER_VOID || (e->code == CR_E_NOT_HELD && e->err == ECONNREFUSED);
+}
+
+int freeze_seal(const struct cr_opts *o, int img, struct cr_err *e)
+{
+	struct hold h = { .fd = -1 };
+	json_t *m = NULL;
+	int err = hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, e);
+
+	if (err)
+		return err;
+	err = read_manifest(img, &h, &m, e);
+	if (!err)
+		err = seal_held(o, img, m, &h, e);
+	json_decref(m);
+	hold_close(&h);
+	return err;
 }
 
 static enum how how_to_end(const struct cr_opts *o, json_t *m)
@@ -292,8 +304,10 @@ static int end_sealed(const struct cr_opts *o, int img, json_t *m, struct hold *
 		err = seal_whole(img, e);
 	if (!err)
 		return finish(o, img, m, h, how, e);
-	if (o->as_criu)
+	if (o->as_criu) {
+		cr_err_remedy(e, "make the dump again, with scripts that leave the images alone; the tree runs on");
 		give_up(o, img, h);
+	}
 	return err;
 }
 
@@ -310,7 +324,7 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 			heal_image(img);
 		return err;
 	}
-	err = read_manifest(img, &m, e);
+	err = read_manifest(img, &h, &m, e);
 	if (!err)
 		err = seal_held(o, img, m, &h, e);
 	else if (o->as_criu)
@@ -338,7 +352,7 @@ int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e)
 
 	if (err)
 		return err;
-	err = read_manifest(img, &m, e);
+	err = read_manifest(img, &h, &m, e);
 	if (!err && manifest_check_only(m)) {
 		err = cr_err_set(e, CR_E_CHECK_ONLY, 0, "images directory", "the tree could not be restored from it");
 		cr_err_remedy(e, "let the tree run: criu-freeze thaw -D DIR");
@@ -397,12 +411,8 @@ static void note_end(int img, bool ours)
 /* The tree runs since its holder died. What that has left is removed. */
 static void clean_up_after(int img)
 {
-	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
 	heal_image(img);
 	dir_remove_socket(img);
-	if (work >= 0) /* where the file system of the images has no sockets */
-		dir_remove_socket(work);
 	dir_release(img);
 	log_warn("the holder had died, and the tree has run since");
 }
@@ -444,7 +454,8 @@ int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e
 	struct hold h = { .fd = -1 };
 	int err;
 
-	if (img < 0)
+	/* One that is stopped would let us wait. */
+	if (img < 0 || (o->tree > 0 && !getenv("CRIU_LOG_OPEN") && tracer_is_stopped(o->tree)))
 		return tracer_thaw(o->tree, e);
 	err = hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, e);
 	if (getenv("CRIU_LOG_OPEN")) {

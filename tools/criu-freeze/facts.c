@@ -64,6 +64,12 @@ static json_t *threads_of(const struct holder *h, const struct hproc *p)
 	return list;
 }
 
+const char *facts_epoch(uint64_t epoch, char buf[FACTS_EPOCH])
+{
+	snprintf(buf, FACTS_EPOCH, "%016llx", (unsigned long long)epoch);
+	return buf;
+}
+
 json_t *facts_tree(const struct holder *h)
 {
 	json_t *tree = json_array();

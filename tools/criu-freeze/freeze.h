@@ -27,7 +27,7 @@ int dir_clean(int img, struct cr_err *e);
 /* Remove IMG/.stage and what is in it. */
 void dir_remove_stage(int img);
 /* Remove the socket of a holder that has died. */
-void dir_remove_socket(int dir);
+void dir_remove_socket(int img);
 /* Remove .stage when the holder has gone, unless another dump has begun in the directory. */
 void dir_release(int img);
 
@@ -40,6 +40,9 @@ int served_check(const struct cr_opts *o, int img, struct cr_err *e);
 json_t *facts_head(const struct cr_opts *o);
 /* cpuinfo.img, if --cpu-cap asks for it. */
 int facts_cpuinfo(const struct cr_opts *o, int img, struct stage_facts *f, struct cr_err *e);
+/* The mark in criu-freeze's row by which a holder knows its manifest: the epoch of the hold. Return: @buf */
+enum { FACTS_EPOCH = 17 };
+const char *facts_epoch(uint64_t epoch, char buf[FACTS_EPOCH]);
 /* Rows of manifest.tree. */
 json_t *facts_tree(const struct holder *h);
 /* pstree.img. */
@@ -60,6 +63,8 @@ bool heal_kill(int img, int root);
 /* ---- tracer.c: a holder that is known by its task alone ---- */
 /* Is @pid held by the process @holder? */
 bool tracer_holds(pid_t holder, pid_t pid);
+/* Is its holder stopped, so that it answers nothing? */
+bool tracer_is_stopped(pid_t pid);
 /* Have the holder of @pid let its tree go. Return: 0 or -errno with @e. */
 int tracer_thaw(pid_t pid, struct cr_err *e);
 
@@ -72,6 +77,8 @@ int freeze_end(const struct cr_opts *o, int img, int *ret_code, struct cr_err *e
 void freeze_end_failed(const struct cr_opts *o, int img, const struct cr_err *e);
 /* From the start of the last step: the wrapper cannot hear ^C any more, since that step has replaced it. */
 void end_catch_signals(void);
+/* After a failure: one that came ends us, as who sent it expects. */
+void end_by_signal(void);
 int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e);
 /* Let the tree run. @img: -1: there is no images directory, only -t */
 int freeze_thaw(const struct cr_opts *o, int img, bool stopped, struct cr_err *e);

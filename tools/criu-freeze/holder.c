@@ -45,8 +45,6 @@
 
 enum { CAP_MAX = 1 << 20, AHEAD_SECONDS = 10, POLL_OWN = 4, POLL_MAX = POLL_OWN + HOLDER_CLIENTS };
 
-static const char socket_name[] = ".holder", socket_tmp[] = ".holder.tmp";
-
 uint64_t holder_now(void)
 {
 	struct timespec ts;
@@ -109,14 +107,15 @@ struct holder *holder_alone(pid_t pid, int timeout)
 /* ---- the socket ---- */
 
 /* In @dir, as the current directory: the length of the path does not matter. Renamed when it listens. */
-static int listen_in(int dir)
+static int listen_in(int dir, const char *name)
 {
 	_cleanup_close_ int fd = -1, probe = -1;
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	char tmp[HOLD_NAME_MAX + 4];
 
 	if (fchdir(dir))
 		return -errno;
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", socket_name);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", name);
 	probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (probe < 0)
 		return -errno;
@@ -125,14 +124,15 @@ static int listen_in(int dir)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", socket_tmp);
-	unlink(socket_tmp);
+	snprintf(tmp, sizeof(tmp), "%s.tmp", name);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", tmp);
+	unlink(tmp);
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)))
 		return -errno;
-	if (fchmodat(AT_FDCWD, socket_tmp, 0600, 0) || listen(fd, HOLDER_CLIENTS) || rename(socket_tmp, socket_name)) {
+	if (fchmodat(AT_FDCWD, tmp, 0600, 0) || listen(fd, HOLDER_CLIENTS) || rename(tmp, name)) {
 		int err = errno;
 
-		unlink(socket_tmp);
+		unlink(tmp);
 		return -err;
 	}
 	return TAKE_FD(fd);
@@ -141,12 +141,14 @@ static int listen_in(int dir)
 static int make_socket(struct holder *h, struct cr_err *e)
 {
 	_cleanup_close_ int work = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int fd = listen_in(h->a.img);
+	int fd;
 
+	hold_socket_name(h->a.img, false, h->socket_name);
+	fd = listen_in(h->a.img, h->socket_name);
 	h->socket_dir = h->a.img;
-	if (fd < 0 && fd != -EBUSY && work >= 0) {
+	if (fd < 0 && fd != -EBUSY && work >= 0 && !hold_socket_name(h->a.img, true, h->socket_name)) {
 		/* A file system without sockets. Clients look in the work directory too. */
-		fd = listen_in(work);
+		fd = listen_in(work, h->socket_name);
 		h->socket_dir = TAKE_FD(work);
 	}
 	if (fd == -EBUSY)
@@ -228,8 +230,9 @@ static void serve(struct holder *h, unsigned c)
 				close(got);
 		}
 	}
-	h->idle_since = holder_now();
 	verb_dispatch(h, c, in, msg.msg_flags & MSG_TRUNC ? 0 : (size_t)n, fd);
+	if (!h->client[c].refused)
+		h->idle_since = holder_now();
 }
 
 /* ---- the loop ---- */
@@ -402,6 +405,7 @@ static int prepare(struct holder *h, const struct holder_args *args, struct cr_e
 	sigset_t all;
 
 	h->a = *args;
+	h->dump = args->lease;
 	h->listener = h->lease_fd = h->signal_fd = h->socket_dir = -1;
 	for (unsigned i = 0; i < HOLDER_CLIENTS; i++)
 		h->client[i].fd = -1;
@@ -445,8 +449,8 @@ static bool report(struct holder *h, int err)
 static void remove_socket(const struct holder *h)
 {
 	/* Once more, if it failed: nobody comes after us who would look for it. */
-	if (h->listener >= 0 && unlinkat(h->socket_dir, socket_name, 0) && errno != ENOENT)
-		unlinkat(h->socket_dir, socket_name, 0);
+	if (h->listener >= 0 && unlinkat(h->socket_dir, h->socket_name, 0) && errno != ENOENT)
+		unlinkat(h->socket_dir, h->socket_name, 0);
 }
 
 static __attribute__((noreturn)) void leave(struct holder *h)

@@ -51,6 +51,7 @@ struct hclient {
 	uint8_t stage;	  /* enum hold_stage */
 	bool waiting;	  /* in HOLD_WAIT */
 	bool done;	  /* has told how its stage ended */
+	bool refused;	  /* it is of another dump, or comes too late */
 	uint8_t wait_for; /* enum hold_stage */
 };
 
@@ -74,6 +75,8 @@ struct holder {
 	struct holder_args a;
 	uint64_t epoch, first_ns, held_ns, end_ns; /* CLOCK_MONOTONIC; 0: not yet */
 	int listener, lease_fd, signal_fd, socket_dir;
+	char socket_name[HOLD_NAME_MAX];
+	pid_t dump; /* whose dump it is: the lease of the start, 0: nobody's in particular */
 	bool held, sealed, over, keep, front_done, suspend_seccomp, died;
 	uint32_t stages_done, stages_failed, stages_here;
 	uint64_t idle_since; /* ns */

@@ -101,5 +101,7 @@ int main(int argc, char **argv)
 			log_error("Dumping FAILED.");
 	}
 	fd_close(img);
+	if (ret && err.code == CR_E_INTERRUPTED)
+		end_by_signal();
 	return ret ? cr_exit_code(&opts, &err) : code;
 }

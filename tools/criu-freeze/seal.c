@@ -56,6 +56,13 @@ bool seal_stage_done(json_t *m, const char *name)
 	return state && !strcmp(state, "done");
 }
 
+bool seal_is(json_t *m)
+{
+	const char *state = json_string_value(json_object_get(m, "state"));
+
+	return state && !strcmp(state, "sealed");
+}
+
 static int check_stages(json_t *m, struct cr_err *e)
 {
 	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {

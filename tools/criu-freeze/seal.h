@@ -24,6 +24,8 @@ int seal_images(int img, json_t *m, const struct seal_how *how, struct cr_err *e
 /* Is there a sealed checkpoint, and all that was sealed, with its size? -errno with @e: no. */
 int seal_whole(int img, struct cr_err *e);
 
+/* Does the manifest say that it is sealed? */
+bool seal_is(json_t *m);
 /* Has the stage noted that it is done? */
 bool seal_stage_done(json_t *m, const char *name);
 

@@ -122,12 +122,14 @@ static int await_holder(const struct holder *h, int img, int *pair, pid_t pid, s
 static int write_found(const struct holder *h, int img, struct stage_facts *f, struct cr_err *e)
 {
 	int err = facts_pstree(h, img, f, e);
+	char epoch[FACTS_EPOCH];
 
 	if (err)
 		return err;
 	f->tree = facts_tree(h);
-	f->extra = json_pack("{s:I, s:I, s:I}", "freezing_us", (json_int_t)((h->held_ns - h->first_ns) / 1000), "tasks",
-			     (json_int_t)h->nr_order, "threads", (json_int_t)h->nr_listed);
+	f->extra = json_pack("{s:s, s:I, s:I, s:I}", "epoch", facts_epoch(h->epoch, epoch), "freezing_us",
+			     (json_int_t)((h->held_ns - h->first_ns) / 1000), "tasks", (json_int_t)h->nr_order,
+			     "threads", (json_int_t)h->nr_listed);
 	return manifest_stage(img, f, NULL, e);
 }
 

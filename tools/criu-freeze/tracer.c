@@ -52,6 +52,13 @@ bool tracer_holds(pid_t holder, pid_t pid)
 	return tracer_of(pid) == holder;
 }
 
+bool tracer_is_stopped(pid_t pid)
+{
+	pid_t tracer = tracer_of(pid);
+
+	return tracer > 0 && is_holder(tracer) && state_of(tracer) == 'T';
+}
+
 static int end_holder(int fd, pid_t tracer, struct cr_err *e)
 {
 	struct pollfd p = { fd, POLLIN, 0 };

@@ -102,10 +102,12 @@ static int do_hello(struct ask *a)
 {
 	if (a->len || a->req.arg[0] >= HOLD_STAGES)
 		return proto(a, "hello: arg[0] is no stage");
-	if (a->req.arg[1] && a->req.arg[1] != (uint64_t)a->h->a.lease)
+	a->h->client[a->c].refused = true;
+	if (a->req.arg[1] && a->req.arg[1] != (uint64_t)a->h->dump)
 		return say(a, EBUSY, "it holds the tree of another dump");
 	if (a->req.arg[0] && a->h->sealed)
 		return say(a, EALREADY, "the images are sealed, and no stage may change them");
+	a->h->client[a->c].refused = false;
 	a->h->client[a->c].stage = (uint8_t)a->req.arg[0];
 	banner(a->h, (struct hold_banner *)a->out);
 	a->out_len = sizeof(struct hold_banner);

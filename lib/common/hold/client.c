@@ -183,30 +183,34 @@ static int exact(struct hold *h, const struct hold_req *req, const void *payload
 
 /* ---- connecting ---- */
 
-static int try_connect(int dir)
+static int try_connect(int img, bool elsewhere)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	char name[HOLD_NAME_MAX];
+	int err = hold_socket_name(img, elsewhere, name);
 
 	if (fd < 0)
 		return -errno;
-	if (dir == AT_FDCWD)
-		snprintf(sa.sun_path, sizeof(sa.sun_path), ".%s", HOLD_SOCKET);
+	if (err)
+		return err;
+	if (elsewhere)
+		snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", name);
 	else
-		snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d%s", dir, HOLD_SOCKET);
+		snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/%s", img, name);
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
 		return -errno;
 	return TAKE_FD(fd);
 }
 
-/* In the images directory, or in the work directory, where the former cannot hold sockets. */
+/* In the images directory, or in the work directory, the current one, where the former cannot hold sockets. */
 static int connect_once(int img)
 {
-	int fd = try_connect(img), other;
+	int fd = try_connect(img, false), other;
 
 	if (fd != -ENOENT && fd != -ECONNREFUSED)
 		return fd;
-	other = try_connect(AT_FDCWD);
+	other = try_connect(img, true);
 	return other == -ENOENT ? fd : other;
 }
 
@@ -336,8 +340,13 @@ static int connect_and_greet(int img, struct hold_who who, struct hold *ret, str
 		if (!err)
 			break;
 		fd_close(h.fd);
-		/* Another dump is in the directory. Ours will be, or be refused, when that one has ended. */
-		if (!who.starter || e->code != CR_E_DIR_BUSY)
+		if (e->code == CR_E_DIR_HAS_CHECKPOINT)
+			cr_err_remedy(e,
+				      "end the tree (criu-freeze kill -D DIR), or let it run: criu-freeze thaw -D DIR");
+		else if (e->code == CR_E_DIR_BUSY)
+			cr_err_remedy(e, "wait for it; if it is this one, give all its programs the same --lease");
+		/* The wrapper's: another dump is in the directory. Ours will be refused, or come when that one has ended. */
+		if (!who.starter || e->code != CR_E_DIR_BUSY || !getenv("CRIU_LOG_OPEN"))
 			return err;
 		if (starter_gone(who.starter, child))
 			return cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "the program that would start it has ended");

@@ -7,9 +7,10 @@
 #ifndef CR_HOLD_PROTOCOL_H
 #define CR_HOLD_PROTOCOL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#define HOLD_SOCKET	   "/.holder" /* in the images directory */
+#define HOLD_SOCKET	   ".holder" /* in the images directory */
 #define HOLD_VERSION	   1
 #define HOLD_PACKET_MAX	   65536
 #define HOLD_CALLS_MAX	   256 /* calls of one HOLD_CALLS */
@@ -40,6 +41,14 @@ enum hold_verb {
 			    xsave_len; fewer than asked when the packet is full */
 	HOLD_OURS,	 /* of pid; answer: array of struct hold_scratch: areas of the task that are the holder's */
 };
+
+enum { HOLD_NAME_MAX = 64 };
+/*
+ * The name of the socket: HOLD_SOCKET in the images directory; elsewhere, in the work directory, where the former cannot hold
+ * sockets, with device and inode of the images directory, since it may be the work directory of several dumps.
+ * Return: 0 or -errno.
+ */
+int hold_socket_name(int img, bool elsewhere, char ret[HOLD_NAME_MAX]);
 
 enum hold_stage {
 	HOLD_ST_NONE,
