@@ -201,26 +201,42 @@ static bool is_leftover(const char *name)
 	return !strcmp(name, "extra.json") || img_parse_name(name, &type, &id);
 }
 
-static void empty_stage(int img)
+DIR *dir_list(int dir, const char *name)
 {
-	int fd = openat(img, STAGE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+
+	if (list)
+		fd = -1;
+	return list;
+}
+
+/* Remove what is in a directory and @chosen. */
+static void remove_names(int img, const char *name, bool (*chosen)(const char *name))
+{
+	DIR *list = dir_list(img, name);
 	struct dirent *d;
 
-	if (!dir) {
-		fd_close(fd);
-		return;
-	}
-	while ((d = readdir(dir)))
-		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
-			unlinkat(fd, d->d_name, 0);
-	closedir(dir);
+	while (list && (d = readdir(list)))
+		if (chosen(d->d_name))
+			unlinkat(dirfd(list), d->d_name, 0);
+	if (list)
+		closedir(list);
+}
+
+static bool is_entry(const char *name)
+{
+	return strcmp(name, ".") && strcmp(name, "..");
+}
+
+static void empty_stage(int img)
+{
+	remove_names(img, STAGE_DIR, is_entry);
 }
 
 int dir_clean(int img, struct cr_err *e)
 {
 	static const char *const first[] = { "inventory.img", MANIFEST_NAME };
-	_cleanup_close_ int fd = -1;
 	struct dirent *d;
 	int err = 0;
 	DIR *dir;
@@ -229,11 +245,9 @@ int dir_clean(int img, struct cr_err *e)
 		if (unlinkat(img, first[i], 0) && errno != ENOENT)
 			return cr_err_write(e, errno, "images directory", "cannot remove the old checkpoint");
 	empty_stage(img);
-	fd = openat(img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
+	dir = dir_list(img, ".");
 	if (!dir)
 		return cr_err_write(e, errno, "images directory", "cannot read it");
-	fd = -1;
 	/* An old image that stayed would be sealed with the new ones. */
 	while (!err && (errno = 0, d = readdir(dir)))
 		if (is_leftover(d->d_name) && strcmp(d->d_name, "stats-restore") && unlinkat(img, d->d_name, 0) &&
@@ -289,22 +303,6 @@ static bool is_torn(const char *name)
 	return proc < 0 || proc_stat_read(proc, "stat", &st) || st.state == 'Z';
 }
 
-static void remove_torn(int img)
-{
-	int fd = openat(img, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *d;
-
-	if (!dir) {
-		fd_close(fd);
-		return;
-	}
-	while ((d = readdir(dir)))
-		if (is_torn(d->d_name))
-			unlinkat(fd, d->d_name, 0);
-	closedir(dir);
-}
-
 void dir_release(int img)
 {
 	_cleanup_close_ int fd = openat(img, STAGE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -312,6 +310,6 @@ void dir_release(int img)
 	/* The next dump may have begun. */
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) || holder_lives(img))
 		return;
-	remove_torn(img);
+	remove_names(img, ".", is_torn);
 	dir_remove_stage(img);
 }

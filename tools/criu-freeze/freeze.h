@@ -3,6 +3,7 @@
 #ifndef CR_FREEZE_FREEZE_H
 #define CR_FREEZE_FREEZE_H
 
+#include <dirent.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -24,6 +25,8 @@ int freeze_start(const struct cr_opts *o, int img, struct cr_err *e);
 int dir_check(const struct cr_opts *o, int img, bool *ret_old, int *ret_lock, struct cr_err *e);
 /* Remove what an older dump left: inventory.img and the manifest first. */
 int dir_clean(int img, struct cr_err *e);
+/* The names in a directory beneath @dir ("." is itself), from the first: rewinddir() cannot say that it failed. NULL with errno. */
+DIR *dir_list(int dir, const char *name);
 /* Remove IMG/.stage and what is in it. */
 void dir_remove_stage(int img);
 /* Remove the socket of a holder that has died. */
