@@ -267,13 +267,15 @@ void freeze_end_failed(const struct cr_opts *o, int img, const struct cr_err *e)
 	struct cr_err ignored;
 	struct hold_end end;
 
-	if (hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, &ignored))
+	if (hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, &ignored)) {
+		if (ignored.code == CR_E_DIR_BUSY) /* our holder died, and another dump has begun in the directory */
+			return;
 		heal_image(img);
-	else if (!let_go(o, img, &h, END_THAW, &end, &ignored))
+	} else if (!let_go(o, img, &h, END_THAW, &end, &ignored)) {
 		hold_await_end(&h);
+	}
 	hold_close(&h);
-	if (!sealed(img))
-		write_failure(img, "criu-freeze end", e);
+	write_failure(img, "criu-freeze end", e);
 	dir_release(img);
 }
 
