@@ -57,31 +57,36 @@ mount_list()
 # they run just now (same process group, and no tool of ours) are not meant.
 test_pids()
 {
-	local pid
+	local pid stat comm
 
 	{
 		find /proc -maxdepth 2 -path '/proc/[0-9]*/cwd' \( -lname "$T/*" -o -lname "$T" \) 2>/dev/null
 		grep -alzxF "CR_TEST_ID=$T" /proc/[0-9]*/environ 2>/dev/null
 	} | cut -d/ -f3 | sort -un | while read -r pid; do
 		[ "$pid" != "$$" ] && [ "$pid" != "$BASHPID" ] || continue
-		case $(ps -o pgid=,comm= -p "$pid" 2>/dev/null | tr -s ' ') in
-		'') ;;
-		*\ criu | *\ criu-*) echo "$pid" ;;
-		"$TEST_PGID "* | " $TEST_PGID "*) ;;
-		*) echo "$pid" ;;
+		# No ps: it costs more than all the rest of a short test.
+		{ stat=$(<"/proc/$pid/stat"); } 2>/dev/null || continue
+		comm=${stat#*\(}
+		comm=${comm%\)*}
+		# shellcheck disable=SC2086
+		set -- ${stat##*\) }
+		case $comm in
+		criu | criu-*) echo "$pid" ;;
+		*) [ "$3" = "$TEST_PGID" ] || echo "$pid" ;;
 		esac
 	done
 }
 
 common_teardown()
 {
-	local left='' pid n problems='' p
+	local left='' pid pids n problems='' p
 
 	[ -n "${T-}" ] && [ -d "$T" ] || return 0
-	TEST_PGID=$(ps -o pgid= -p $$ | tr -d ' ')
+	TEST_PGID=$(cut -d' ' -f5 "/proc/$$/stat")
+	pids=$(test_pids)
 	# A tool that is still there although its work ended.
 	if [ -z "$EXPECT_LEFT" ]; then
-		for pid in $(test_pids); do
+		for pid in $pids; do
 			case $(cat "/proc/$pid/comm" 2>/dev/null) in
 			criu | criu-*) left="$left $pid($(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null))" ;;
 			esac
@@ -97,13 +102,13 @@ common_teardown()
 		[ -z "$p" ] || problems="$problems; files left behind: $p"
 	fi
 	for n in 1 2 3 4 5 6 7 8 9 10; do
-		# shellcheck disable=SC2046
-		set -- $(test_pids)
-		[ $# -eq 0 ] && break
-		kill -KILL "$@" 2>/dev/null
+		[ -n "$pids" ] || break
+		# shellcheck disable=SC2086
+		kill -KILL $pids 2>/dev/null
 		sleep 0.0$n
+		pids=$(test_pids)
 	done
-	[ $# -eq 0 ] || problems="$problems; processes that do not end: $*"
+	[ -z "$pids" ] || problems="$problems; processes that do not end: $pids"
 	# What is new, and not of another test that runs beside this one.
 	p=$(comm -13 <(echo "$mounts") <(mount_list) | awk -v own="$T/" '$2 !~ /\/criu-test\./ || index($2, own) == 1')
 	[ -z "$p" ] || problems="$problems; mounts: $p"
@@ -212,7 +217,7 @@ start_program()
 
 leader_or_gone()
 {
-	gone "$1" || [ "$(ps -o sid= -p "$1" | tr -d ' ')" = "$1" ]
+	gone "$1" || [ "$(cut -d' ' -f6 "/proc/$1/stat")" = "$1" ]
 }
 
 start_victim()
