@@ -267,7 +267,8 @@ time.sleep(1000)" 3>&- &
 	"$CRIU" dump -t "$PID" -D "$IMG" >"$T/dump.txt" 2>&1 3>&- &
 	local pid=$! status=0
 	wait_for 20 traced
-	rm -rf "$IMG"
+	# A stage may put a file into it between the last unlink and the rmdir.
+	wait_for 20 rm -rf "$IMG" 2>/dev/null
 	wait "$pid" || status=$?
 	output=$(cat "$T/dump.txt")
 	echo "$output"
