@@ -491,6 +491,19 @@ kill_holder_often()
 	unharmed_end
 }
 
+@test "too few open files for a dump, at each number: told as that, the tree runs" {
+	start_program sleep 1000
+	unharmed_begin
+	for n in 6 8 {10..16} 18 20 24; do
+		run prlimit --nofile="$n" "$CRIU" dump -R -t "$PID" -D "$IMG" 3>&-
+		echo "$n: $status $output"
+		[ "$status" -eq 0 ] || [[ $output == *"Too many open files"* || $output == "/bin/sh:"* ]]
+		wait_for 10 untraced
+		rm -rf "$IMG" && mkdir "$IMG"
+	done
+	unharmed_end
+}
+
 untraced()
 {
 	grep -q '^TracerPid:[[:space:]]0' "/proc/$PID/status"

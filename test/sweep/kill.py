@@ -321,6 +321,17 @@ def look(root, quiet):
     return out, ours
 
 
+def steady(root, quiet):
+    """A look that is not of a moment: between two calls of sigtimedwait(2) its signals are blocked."""
+    seen = []
+    for _ in range(20):
+        seen = seen[-2:] + [look(root, quiet)[0]]
+        if len(seen) == 3 and seen[0] == seen[1] == seen[2]:
+            break
+        time.sleep(0.03)
+    return seen[-1]
+
+
 def world():
     """What outside of the tree must be the same: mounts, cgroups, network rules."""
     mounts = sorted(line.split(' ', 3)[3] for line in slurp('/proc/self/mountinfo').splitlines() if '/criu-' not in line)
@@ -387,7 +398,7 @@ class Scene:
         unless(self.v.ready, 'the victim is not ready: ' + self.v.name, self.said, 'ready')
         time.sleep(0.05)
         self.pids, self.image, self.may_leave = tree(self.root), None, False
-        self.base = look(self.root, self.v.quiet)[0]
+        self.base = steady(self.root, self.v.quiet)
 
     def said(self, line):
         return line in slurp(self.dir + '/out.txt').splitlines()
@@ -505,7 +516,7 @@ class Scene:
         self.runs()
         self.pids = tree(self.root)
         time.sleep(0.02)
-        self.base = look(self.root, self.v.quiet)[0]
+        self.base = steady(self.root, self.v.quiet)
 
     def errors(self, verb):
         text = slurp('%s/%s.log' % (self.work, verb)) + slurp(self.top + '/tool.out')
@@ -580,7 +591,7 @@ class Scene:
             if not self.v.forks and sorted(tree(self.root)) != sorted(self.pids):
                 raise Harm('a part of the tree is missing: %s of %s' % (tree(self.root), self.pids))
             self.image = None
-            self.base = look(self.root, self.v.quiet)[0]
+            self.base = steady(self.root, self.v.quiet)
             return 'all'
         if any(slurp('/proc/%d/comm' % p).strip() == 'criu-holder' for p in self.ours()):
             # A holder that lets go by itself needs a moment.

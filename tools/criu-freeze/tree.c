@@ -434,8 +434,8 @@ static int step_proc(struct holder *h, uint32_t i, bool *changed, struct cr_err 
 	if (pending && p->stat_read)
 		return 0;
 	n = read_stat(p);
-	if (n < 0)
-		return 0; /* gone: the next round sees it */
+	if (n < 0) /* -ESRCH: gone, the next round sees it */
+		return n == -ESRCH ? 0 : refuse(h, &h->thread[p->leader], e, CR_E_SYSTEM, -n, "cannot read its stat");
 	if ((uint32_t)n > live) {
 		n = add_threads(h, i, e);
 		*changed |= n > 0;

@@ -26,10 +26,9 @@ const char *dump_object(const struct fd_look *l, char buf[DUMP_OBJECT])
 
 	if (n > 0 && comm[n - 1] == '\n')
 		comm[n - 1] = 0;
+	n = snprintf(buf, DUMP_OBJECT, n > 0 ? "task %d (%s)" : "task %d", l->task->pid, comm);
 	if (l->fd >= 0)
-		n = snprintf(buf, DUMP_OBJECT, "task %d (%s), fd %d", l->task->pid, comm, l->fd);
-	else
-		n = snprintf(buf, DUMP_OBJECT, "task %d (%s)", l->task->pid, comm);
+		n += snprintf(buf + n, DUMP_OBJECT - n, ", fd %d", l->fd);
 	if (l->link && *l->link && n > 0 && n < DUMP_OBJECT)
 		snprintf(buf + n, DUMP_OBJECT - n, l->fd >= 0 ? " (%s)" : ", %s", l->link);
 	return buf;
