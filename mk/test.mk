@@ -14,7 +14,7 @@ missing=; for p in $1; do \
 [ -z "$$missing" ] || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; echo "installing:$$missing" >&2; \
 	$$sudo apt-get -qq update >&2; $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >&2; }
 endef
-.PHONY: deps deps-test deps-lint test test-programs check-one demo bench-deps
+.PHONY: mutate deps deps-test deps-lint test test-programs check-one demo bench-deps
 deps:
 	@$(call apt_deps,$(DEPS_BUILD))
 deps-test:
@@ -72,6 +72,10 @@ test: deps-test
 # One test: make check-one T=test/kind/pipe.bats [F='name of the test']
 check-one: test-programs
 	@BUILD=$(abspath $O) FILTER='$F' test/run -v $(patsubst test/%.c,$O/test/%,$T)
+
+# make mutate KIND=pipe: does a test fail when a hook of lib/kind/pipe is removed?
+mutate: deps-test
+	@test/mutate.py --build $(abspath $O)/mutate $(KIND)
 
 demo: deps-test
 	@$(MAKE) --no-print-directory all $O/test/victim/reaper

@@ -63,7 +63,7 @@ static int interrupted(struct cr_err *e, const char *sig)
 
 static volatile sig_atomic_t caught;
 
-static void catch (int sig)
+static void on_signal(int sig)
 {
 	caught = sig;
 }
@@ -79,7 +79,7 @@ void end_by_signal(void)
 void end_catch_signals(void)
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
-	const struct sigaction act = { .sa_handler = catch, .sa_flags = SA_RESTART };
+	const struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	struct sigaction old;
 
 	for (int i = 0; i < 3; i++)
@@ -244,9 +244,8 @@ int freeze_seal(const struct cr_opts *o, int img, struct cr_err *e)
 	json_t *m = NULL;
 	int err = hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, e);
 
-	if (err)
-		return err;
-	err = read_manifest(img, &h, &m, e);
+	if (!err)
+		err = read_manifest(img, &h, &m, e);
 	if (!err)
 		err = seal_held(o, img, m, &h, e);
 	json_decref(m);
@@ -352,9 +351,8 @@ int freeze_kill(const struct cr_opts *o, int img, struct cr_err *e)
 	json_t *m = NULL;
 	int err = hold_connect(img, hold_who(o, HOLD_ST_NONE), &h, e);
 
-	if (err)
-		return err;
-	err = read_manifest(img, &h, &m, e);
+	if (!err)
+		err = read_manifest(img, &h, &m, e);
 	if (!err && manifest_check_only(m)) {
 		err = cr_err_set(e, CR_E_CHECK_ONLY, 0, "images directory", "the tree could not be restored from it");
 		cr_err_remedy(e, "let the tree run: criu-freeze thaw -D DIR");
