@@ -49,3 +49,42 @@ make_group()
 	"$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log --manage-cgroups=ignore
 	runs "$PID"
 }
+
+# set_frozen 1|0: the group $GROUP
+set_frozen()
+{
+	if [ -e "$GROUP/cgroup.freeze" ]; then
+		echo "$1" >"$GROUP/cgroup.freeze"
+		wait_for 5 grep -qx "frozen $1" "$GROUP/cgroup.events"
+	else
+		[ "$1" = 1 ] && echo FROZEN >"$GROUP/freezer.state" || echo THAWED >"$GROUP/freezer.state"
+	fi
+}
+
+@test "cgroup: one that is frozen is named, at the dump and at the restore" {
+	local top tried=
+	for top in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/freezer; do
+		GROUP=$top/criu-test-$$-f
+		[ -e "$top/cgroup.procs" ] && mkdir "$GROUP" 2>/dev/null || continue
+		CGROUPS+=("$GROUP")
+		[ -e "$GROUP/cgroup.freeze" ] || [ -e "$GROUP/freezer.state" ] || continue
+		tried=1
+		start_program sleep 1000
+		echo "$PID" >"$GROUP/cgroup.procs"
+		set_frozen 1
+		rm -f "$WORK"/*.log
+		refused cgroup-frozen "$CRIU" dump -t "$PID" -D "$IMG" -W "$WORK" -o dump.log
+		[[ $output == *"its cgroup $GROUP is frozen"* ]]
+		set_frozen 0
+		wait_for 5 runs "$PID"
+		dump
+		set_frozen 1
+		refused cgroup-frozen timeout 20 "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
+		gone "$PID"
+		set_frozen 0
+		restore
+		kill -KILL "$PID"
+		wait_for 5 gone "$PID"
+	done
+	[ -n "$tried" ] || skip "no cgroup can be frozen here"
+}

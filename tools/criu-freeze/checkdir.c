@@ -189,15 +189,28 @@ int dir_check(const struct cr_opts *o, int img, bool *ret_old, int *ret_lock, st
 	return err;
 }
 
-static bool is_leftover(const char *name)
+/* .NAME.tmp of a socket or file that was being written. */
+static bool is_temporary(const char *name)
 {
+	char of[IMG_NAME_MAX];
 	enum img_type type;
 	unsigned long id;
 	size_t n = strlen(name);
 
+	if (n < 6 || n - 5 >= sizeof(of) || strcmp(name + n - 4, ".tmp"))
+		return false;
+	memcpy(of, name + 1, n - 5);
+	of[n - 5] = 0;
+	return !strncmp(of, "holder", 6) || !strcmp(of, "extra.json") || img_parse_name(of, &type, &id);
+}
+
+static bool is_leftover(const char *name)
+{
+	enum img_type type;
+	unsigned long id;
+
 	if (name[0] == '.')
-		return !strcmp(name, ".holder") || (n > 4 && !strcmp(name + n - 4, ".tmp")) ||
-		       !strncmp(name, ".manifest.json.", 15);
+		return !strcmp(name, ".holder") || is_temporary(name) || !strncmp(name, ".manifest.json.", 15);
 	return !strcmp(name, "extra.json") || img_parse_name(name, &type, &id);
 }
 

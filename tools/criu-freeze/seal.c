@@ -78,15 +78,16 @@ static int check_stages(json_t *m, struct cr_err *e)
 	return 0;
 }
 
-/* What stands in files[]: images and our own facts; no logs, links, sockets, nor what is written later. */
+/* What stands in files[]: images and our own facts; no logs, links, sockets, nor what is written later or by others. */
 static bool is_listed(const char *name)
 {
-	size_t len = strlen(name);
+	enum img_type type;
+	unsigned long id;
 
 	if (name[0] == '.' || !strcmp(name, "inventory.img") || !strcmp(name, MANIFEST_NAME) ||
 	    !strcmp(name, "descriptors.json"))
 		return false;
-	return (len > 4 && !strcmp(name + len - 4, ".img")) || !strcmp(name, "extra.json");
+	return img_parse_name(name, &type, &id) || !strcmp(name, "extra.json");
 }
 
 struct seal {

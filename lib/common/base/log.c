@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 #include "base/fd.h"
 
 #define NSEC 1000000000ll
+
+enum { READER_MS = 1000 };
 
 int cr_log_level = CR_LOG_WARN;
 const char *cr_prog = "criu";
@@ -87,6 +90,38 @@ static int stamp(char *buf, size_t size)
 	return n;
 }
 
+/* Names of tasks and files are others' choice: no line feed of theirs begins a line, no escape reaches a terminal. */
+static int make_harmless(char *buf, int n, int size)
+{
+	char copy[2048];
+	int m = 0;
+
+	memcpy(copy, buf, n);
+	for (int i = 0; i < n && m < size - 4; i++) {
+		unsigned char c = (unsigned char)copy[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f)
+			m += snprintf(buf + m, 5, "\\x%02x", c);
+		else
+			buf[m++] = copy[i];
+	}
+	return m;
+}
+
+/*
+ * One write per line: lines of several processes do not mix. Nothing can be done when it fails. A FIFO (open_log()) has a moment
+ * to be read from, once.
+ */
+static void write_line(const char *buf, int n)
+{
+	static bool deaf;
+	struct pollfd p = { log_fd, POLLOUT, 0 };
+
+	if (log_fd < 0 || write(log_fd, buf, n) >= 0 || errno != EAGAIN || deaf)
+		return;
+	deaf = poll(&p, 1, READER_MS) <= 0 || write(log_fd, buf, n) < 0;
+}
+
 void cr_log_line(int level, const char *file, int line, const char *fmt, ...)
 {
 	int saved = errno, n, m;
@@ -103,10 +138,9 @@ void cr_log_line(int level, const char *file, int line, const char *fmt, ...)
 	m = vsnprintf(buf + n, sizeof(buf) - n, fmt, ap);
 	va_end(ap);
 	n = m < 0 ? n : n + m < (int)sizeof(buf) - 1 ? n + m : (int)sizeof(buf) - 2;
+	n = make_harmless(buf, n, sizeof(buf) - 1);
 	buf[n++] = '\n';
-	/* One write per line: lines of several processes do not mix. Nothing can be done when it fails. */
-	if (log_fd >= 0 && write(log_fd, buf, n) < 0)
-		errno = saved;
+	write_line(buf, n);
 	errno = saved;
 }
 

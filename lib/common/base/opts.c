@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -388,9 +389,17 @@ static int config_file(struct parse *p, const char *path)
 	char where[160];
 	unsigned nr = 0;
 	char *text, *line, *next;
-	ssize_t n = read_file_at(AT_FDCWD, path, CONFIG_MAX, &text);
+	struct stat st;
+	ssize_t n;
 	int ret = 0;
 
+	/* Each program of a dump reads it, and criu-freeze more than once; a pipe would have it for one of them. */
+	if (!stat(path, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))) {
+		cr_err_set(p->e, CR_E_USAGE, 0, path, "it is a pipe, and several programs have to read it");
+		cr_err_remedy(p->e, "write the options into a file, and name that");
+		return -EINVAL;
+	}
+	n = read_file_at(AT_FDCWD, path, CONFIG_MAX, &text);
 	if (n == -ENOENT || n == -ENOTDIR)
 		return 0;
 	if (n < 0)

@@ -49,8 +49,8 @@ static int open_dir(const char *path, const char *what, char letter, int *ret, s
 	return 0;
 }
 
-/* The log becomes descriptor 2, so that action scripts and libraries write into it too. @ret_first: it is not another
- * tool's. */
+/* The log becomes descriptor 2, so that action scripts and libraries write into it too. Of a FIFO no reader is waited for: a
+ * tree may be held meanwhile. @ret_first: it is not another tool's. */
 static int open_log(const struct cr_opts *o, bool *ret_first, struct cr_err *e)
 {
 	_cleanup_close_ int fd = -1;
@@ -62,13 +62,17 @@ static int open_log(const struct cr_opts *o, bool *ret_first, struct cr_err *e)
 	if (!strcmp(o->log_file, "-"))
 		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	else
-		fd = open(o->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (*ret_first ? O_TRUNC : 0), 0600);
+		fd = open(o->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | (*ret_first ? O_TRUNC : 0),
+			  0600);
+	if (fd < 0 && errno == ENXIO && !*ret_first) /* its reader has left: as with a disk that is full */
+		return 0;
 	if (fd < 0 || dup3(fd, STDERR_FILENO, 0) < 0) {
 		int err = errno;
 
 		snprintf(object, sizeof(object), "log file %s", o->log_file);
 		cr_err_set(e, CR_E_DIR_UNWRITABLE, err, object, "cannot open it");
-		cr_err_remedy(e, "name another file with -o, or another directory for it with -W");
+		cr_err_remedy(e, err == ENXIO ? "start the reader of this FIFO first" :
+						"name another file with -o, or another directory for it with -W");
 		return -err;
 	}
 	return 0;
@@ -114,10 +118,19 @@ static void nothing(int sig)
 {
 }
 
-/* A limit on the size of files shows as EFBIG, and not as the end of the tool. Not ignored: scripts would inherit that. */
-static void survive_limits(void)
+/*
+ * A limit on the size of files shows as EFBIG, a log that nobody reads as EPIPE, and not as the end of the tool. Not ignored:
+ * scripts would inherit that. Who has set SIGCHLD to be ignored would keep waitpid(2) from us.
+ */
+static void survive(unsigned who)
 {
-	sigaction(SIGXFSZ, &(struct sigaction){ .sa_handler = nothing }, NULL);
+	static const int sigs[] = { SIGXFSZ, SIGPIPE };
+	struct sigaction old;
+
+	signal(SIGCHLD, SIG_DFL);
+	for (int i = 0; i < 2 && (who & (W_DUMP | W_RESTORE)); i++)
+		if (!sigaction(sigs[i], NULL, &old) && old.sa_handler == SIG_DFL)
+			sigaction(sigs[i], &(struct sigaction){ .sa_handler = nothing, .sa_flags = SA_RESTART }, NULL);
 }
 
 /*
@@ -189,8 +202,7 @@ int cr_tool_start(const char *prog, const char *usage, unsigned who, bool need_i
 	cr_log_init(prog, ret->verbosity);
 	one_clock(ret);
 	fill_standard();
-	if (who & W_DUMP)
-		survive_limits();
+	survive(who);
 	err = open_all(ret, need_img, ret_img, &first, e);
 	if (err)
 		leave_to_freeze(ret);

@@ -2,12 +2,14 @@
 #include "hold/root.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "proc/frozen.h"
 #include "proc/stat.h"
 #include "proc/status.h"
 
@@ -17,6 +19,16 @@ static int read_status(pid_t pid, struct proc_status *ret)
 	_cleanup_close_ int proc = open_proc_pid(pid);
 
 	return proc < 0 ? proc : proc_status_read(proc, "status", buf, sizeof(buf), ret);
+}
+
+/* It would not come to the stop, or not to the calls that it has to make. */
+static int check_frozen(int proc, const char *object, struct cr_err *e)
+{
+	char dir[PATH_MAX];
+
+	if (!proc_frozen(proc, dir, sizeof(dir)))
+		return 0;
+	return cr_err_set(e, CR_E_CGROUP_FROZEN, 0, object, "its cgroup %.300s is frozen", dir);
 }
 
 static int check_self(pid_t root, struct cr_err *e)
@@ -75,6 +87,8 @@ int root_check(pid_t pid, bool shell_job, struct cr_err *e)
 	if (st.state == 'Z' || st.state == 'X')
 		return cr_err_set(e, CR_E_TASK_ENDED, 0, object, "it has exited and waits for its parent");
 	err = check_self(pid, e);
+	if (!err)
+		err = check_frozen(proc, object, e);
 	if (err)
 		return err;
 	if (st.session != pid && !shell_job) {

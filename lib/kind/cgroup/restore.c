@@ -20,6 +20,7 @@
 #include "kind/restore-check.h"
 #include "kind/restore-task.h"
 #include "proc/cgroup.h"
+#include "proc/frozen.h"
 #include "proc/mountinfo.h"
 
 enum { TEXT_MAX = 1 << 20, MEMBERS_MAX = 64 };
@@ -67,6 +68,15 @@ static const char *procs_path(struct find *f, const char *name, const char *path
 	return NULL;
 }
 
+static bool frozen(const char *procs)
+{
+	char dir[4096];
+	const char *end = strrchr(procs, '/');
+
+	return end && (size_t)snprintf(dir, sizeof(dir), "%.*s", (int)(end - procs), procs) < sizeof(dir) &&
+	       proc_cgroup_frozen(dir);
+}
+
 /* Our own path in a hierarchy; NULL: there is none. @copy: changed, and pointed into */
 static const char *own_path(char *copy, const char *name)
 {
@@ -95,6 +105,9 @@ static int add_member(struct find *f, struct cg_set *s, const CgMemberEntry *m, 
 		return cr_err_set(e, CR_E_CGROUP, 0, what, "its hierarchy is not mounted here");
 	if (access(s->v[s->n].procs, W_OK))
 		return cr_err_set(e, CR_E_CGROUP, errno, what, "its file %.200s cannot be written", s->v[s->n].procs);
+	if (frozen(s->v[s->n].procs))
+		return cr_err_set(e, CR_E_CGROUP_FROZEN, 0, what, "the task would not come out of %.200s",
+				  s->v[s->n].procs);
 	s->n++;
 	return 0;
 }
