@@ -62,8 +62,8 @@ static int open_log(const struct cr_opts *o, bool *ret_first, struct cr_err *e)
 	if (!strcmp(o->log_file, "-"))
 		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	else
-		fd = open(o->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | (*ret_first ? O_TRUNC : 0),
-			  0600);
+		fd = open(o->log_file,
+			  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | (*ret_first ? O_TRUNC : 0), 0600);
 	if (fd < 0 && errno == ENXIO && !*ret_first) /* its reader has left: as with a disk that is full */
 		return 0;
 	if (fd < 0 || dup3(fd, STDERR_FILENO, 0) < 0) {
@@ -71,8 +71,8 @@ static int open_log(const struct cr_opts *o, bool *ret_first, struct cr_err *e)
 
 		snprintf(object, sizeof(object), "log file %s", o->log_file);
 		cr_err_set(e, CR_E_DIR_UNWRITABLE, err, object, "cannot open it");
-		cr_err_remedy(e, err == ENXIO ? "start the reader of this FIFO first" :
-						"name another file with -o, or another directory for it with -W");
+		cr_err_remedy(e, err == ENXIO ? "start the reader of this FIFO first"
+					      : "name another file with -o, or another directory for it with -W");
 		return -err;
 	}
 	return 0;

@@ -18,7 +18,8 @@ int stage_not_begun(const struct cr_opts *o, const struct cr_err *e)
 {
 	/* That the holder, or the wrapper, has gone, or another stage has failed (ESTALE), is told by who ended it; that it cannot
 	 * be reached is not. */
-	if (o->wait && ((e->code == CR_E_HOLDER_VOID && (!e->err || e->err == EPIPE || e->err == ECONNRESET || e->err == ESTALE)) ||
+	if (o->wait && ((e->code == CR_E_HOLDER_VOID &&
+			 (!e->err || e->err == EPIPE || e->err == ECONNRESET || e->err == ESTALE)) ||
 			(e->code == CR_E_NOT_HELD && getenv("CRIU_LOG_OPEN"))))
 		told_already(e);
 	else
