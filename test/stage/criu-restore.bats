@@ -156,6 +156,30 @@ json()
 	rm -rf "$T/full.dir" "$T/other"
 }
 
+@test "criu-restore: a journal that others can have written, and a name that is none of ours: left alone" {
+	dumped
+	local kind precious=$T/precious
+	echo precious >"$precious"
+	chmod 755 "$T" "$WORK"
+	for kind in user link writable name; do
+		printf '0 0 t %s\0\n' "$precious" >"$T/journal"
+		rm -f "$WORK/.criu-restore.names"
+		cp "$T/journal" "$WORK/.criu-restore.names"
+		case $kind in
+		user) chown 1000 "$WORK/.criu-restore.names" ;;
+		link) ln -sf "$T/journal" "$WORK/.criu-restore.names" ;;
+		writable) chmod 666 "$WORK/.criu-restore.names" ;;
+		esac
+		run "$BIN/criu-restore" --undo -D "$IMG" -W "$WORK"
+		echo "$kind: $status $output"
+		[ "$status" = 0 ]
+		[ "$kind" = name ] || [[ $output == *"others can write into it: what it names is left alone"* ]]
+		[ "$kind" = name ] || [ -e "$WORK/.criu-restore.names" ]
+		[ "$(cat "$precious" "$T/journal" | head -n 1)" = precious ]
+	done
+	restore
+}
+
 @test "criu-restore: a pid that is taken: its holder is named" {
 	dumped
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
