@@ -180,6 +180,48 @@ json()
 	restore
 }
 
+@test "criu-restore: no pid file stays of a restore that fails or is killed" {
+	requires_command strace
+	dumped
+	mkdir "$T/small"
+	mount -t tmpfs -o size=4k,nr_inodes=8 none "$T/small" || skip "no tmpfs"
+	head -c 4096 /dev/zero >"$T/small/full"
+	refused disk-full "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log --pidfile "$T/small/pid"
+	local there=0
+	[ ! -e "$T/small/pid" ] || there=1
+	umount "$T/small"
+	[ "$there" = 0 ]
+	strace -qq -o /dev/null -P "$T/pid" -e trace=write -e inject=write:signal=KILL "$BIN/criu-restore" -d -D "$IMG" -W "$WORK" \
+		--pidfile "$T/pid" 2>/dev/null && return 1
+	wait_for 10 test ! -e "$T/pid"
+	wait_for 10 gone "$PID"
+	printf '#!/bin/sh\n[ $CRTOOLS_SCRIPT_ACTION != pre-resume ] || kill -KILL $CRTOOLS_INIT_PID\n' >"$T/script"
+	chmod 755 "$T/script"
+	run "$CRIU" restore -d -D "$IMG" -W "$WORK" --pidfile "$T/pid" --action-script "$T/script"
+	echo "$output"
+	[ "$status" = 1 ]
+	[ ! -e "$T/pid" ]
+	wait_for 10 gone "$PID"
+	restore --pidfile "$T/pid"
+	[ "$(cat "$T/pid")" = "$PID" ]
+}
+
+@test "criu-restore: --exec-cmd with what cannot be executed" {
+	dumped
+	run "$CRIU" restore -D "$IMG" -W "$WORK" --exec-cmd -- /tmp
+	[ "$status" != 0 ]
+	[[ $output == *"there is no program /tmp"* ]]
+	gone "$PID"
+	printf '#!/nonexistent\n' >"$T/script"
+	chmod 755 "$T/script"
+	run "$CRIU" restore -D "$IMG" -W "$WORK" --exec-cmd -- "$T/script"
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ $output == *"the tree is restored and runs: its root is process $PID"* ]]
+	[[ $output != *FAILED* ]]
+	runs "$PID"
+}
+
 @test "criu-restore: a pid that is taken: its holder is named" {
 	dumped
 	for _ in 1 2 3 4 5 6 7 8 9 10; do

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -151,21 +152,18 @@ static int resume(struct restore *x, struct cr_err *e)
 	err = report_pidfile(x, e);
 	if (err)
 		return err;
-	if (x->opts.pidfile)
-		guard_wrote_pidfile(x);
 	err = script_run(&x->opts, "post-restore", x->rst.img, root, e);
 	if (!err)
 		err = resume_prepare(x, e);
-	if (err) {
-		if (x->opts.pidfile)
-			unlink(x->opts.pidfile);
-		return err;
-	}
-	if (script_run(&x->opts, "pre-resume", x->rst.img, root, &ignored))
+	if (!err && script_run(&x->opts, "pre-resume", x->rst.img, root, &ignored))
 		log_failure(&ignored);
-	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
-	log_debug("letting go");
-	err = resume_go(x, e);
+	if (!err) {
+		prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+		log_debug("letting go");
+		err = resume_go(x, e);
+	}
+	if (err && x->opts.pidfile)
+		unlink(x->opts.pidfile);
 	if (!err && script_run(&x->opts, "post-resume", x->rst.img, root, &ignored))
 		log_failure(&ignored);
 	return err;
@@ -201,6 +199,13 @@ static int restore(struct restore *x, struct cr_err *e)
 	return err;
 }
 
+static bool is_executable(const char *file)
+{
+	struct stat st;
+
+	return !stat(file, &st) && S_ISREG(st.st_mode) && !access(file, X_OK);
+}
+
 /* As execvp(3) will find it. It is looked for now because nothing of a restore that fails may be left. */
 static bool is_program(const char *name)
 {
@@ -208,13 +213,13 @@ static bool is_program(const char *name)
 	char file[PATH_MAX];
 
 	if (strchr(name, '/'))
-		return !access(name, X_OK);
+		return is_executable(name);
 	for (path = path ? path : "/bin:/usr/bin"; path; path = *path ? path + 1 : NULL) {
 		size_t n = strcspn(path, ":");
 
 		if ((size_t)snprintf(file, sizeof(file), "%.*s%s%s", (int)n, path, n ? "/" : "./", name) <
 			    sizeof(file) &&
-		    !access(file, X_OK))
+		    is_executable(file))
 			return true;
 		path += n;
 	}
@@ -234,7 +239,8 @@ static int check_words(const struct cr_opts *o, struct cr_err *e)
 		return cr_err_set(e, CR_E_USAGE, 0, "--exec-cmd", "no command after --");
 	if (o->exec_cmd && !is_program(o->words[o->rest])) {
 		cr_err_set(e, CR_E_USAGE, 0, "--exec-cmd", "there is no program %.200s", o->words[o->rest]);
-		cr_err_remedy(e, "name one that can be executed");
+		cr_err_remedy(e, "name one that can be executed, by its full path: others are looked for from the work "
+				 "directory (-W)");
 		return -ENOENT;
 	}
 	if (!o->exec_cmd && o->nr_words > o->rest)
@@ -245,7 +251,7 @@ static int check_words(const struct cr_opts *o, struct cr_err *e)
 }
 
 /* After a success: be what the caller asked for. */
-static int linger(struct restore *x, struct cr_err *e)
+static int linger(struct restore *x, int *code, struct cr_err *e)
 {
 	pid_t root = x->plan.tasks[0].pid;
 	char **argv = x->opts.words + x->opts.rest;
@@ -253,7 +259,11 @@ static int linger(struct restore *x, struct cr_err *e)
 
 	if (x->opts.exec_cmd) {
 		execvp(argv[0], argv);
-		return cr_err_set(e, CR_E_CANNOT_RUN, errno, argv[0], "cannot be executed");
+		cr_err_set(e, CR_E_CANNOT_RUN, errno, argv[0], "cannot be executed");
+		cr_err_remedy(e, "the tree is restored and runs: its root is process %d", root);
+		log_failure(e);
+		*code = cr_exit_code(&x->opts, e);
+		return 0;
 	}
 	if (!x->opts.restore_detached)
 		while (waitpid(root, &status, 0) < 0 && errno == EINTR)
@@ -296,7 +306,7 @@ static int run(struct restore *x, int *code, struct cr_err *e)
 	if (err)
 		return err;
 	log_info("Restore finished successfully. Tasks resumed.");
-	return linger(x, e);
+	return linger(x, code, e);
 }
 
 int main(int argc, char **argv)

@@ -15,7 +15,7 @@
 #include "restore.h"
 #include "stats.pb-c.h"
 
-int report_pidfile(const struct restore *x, struct cr_err *e)
+int report_pidfile(struct restore *x, struct cr_err *e)
 {
 	_cleanup_close_ int fd = -1;
 	char text[16], object[192];
@@ -25,7 +25,13 @@ int report_pidfile(const struct restore *x, struct cr_err *e)
 		return 0;
 	n = snprintf(text, sizeof(text), "%d", x->plan.tasks[0].pid);
 	fd = open(x->opts.pidfile, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	err = fd < 0 ? -errno : write_full(fd, text, (size_t)n);
+	err = fd < 0 ? -errno : 0;
+	if (!err) {
+		guard_wrote_pidfile(x);
+		err = write_full(fd, text, (size_t)n);
+		if (err)
+			unlink(x->opts.pidfile);
+	}
 	if (err) {
 		snprintf(object, sizeof(object), "pid file %.160s", x->opts.pidfile);
 		cr_err_set(e, CR_E_SYSTEM, -err, object, "cannot be written");

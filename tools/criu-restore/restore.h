@@ -164,7 +164,7 @@ int check_mounts(struct restore *x, struct cr_err *e);
 int verify_programs(struct rst *r, struct cr_err *e);
 
 /* ---- report.c ---- */
-int report_pidfile(const struct restore *x, struct cr_err *e);
+int report_pidfile(struct restore *x, struct cr_err *e);
 int report_stats(const struct restore *x, struct cr_err *e);
 /* restore.json; @failure: NULL: all is well. */
 void report_json(struct restore *x, const struct cr_err *failure);
