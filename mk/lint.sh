@@ -16,9 +16,10 @@ tracked()
 # Every file says its licence in its first lines.
 spdx()
 {
-	tracked | grep -vxE "LICENSE|test/fuzz/corpus/.*" | while read -r f; do
-		head -n 5 "$f" | grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' || echo "$f: no SPDX line"
-	done
+	tracked | grep -vxE "LICENSE|test/fuzz/corpus/.*" | xargs -d '\n' awk '
+		FNR <= 5 && /SPDX-License-Identifier: GPL-2.0-or-later/ { has[FILENAME] = 1 }
+		FNR == 5 { nextfile }
+		END { for (i = 1; i < ARGC; i++) if (!(ARGV[i] in has)) print ARGV[i] ": no SPDX line" }'
 }
 
 format()
