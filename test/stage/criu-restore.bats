@@ -128,27 +128,44 @@ json()
 	victim_finish
 }
 
-@test "criu-restore --undo removes what a killed restore made, and nothing else" {
-	mkdir "$T/ghost.dir" "$T/full.dir"
-	: >"$T/name"
-	: >"$T/other"
-	: >"$T/full.dir/file"
-	entry()
+# A journal's lines from standard input, as a restore here writes it.
+journal()
+{
+	: >"$WORK/.criu-restore.names"
+	local birth
+	birth=$(stat -c %.9W "$WORK/.criu-restore.names")
 	{
-		printf '%x %s %s %s\0\n' "$(stat -c %d "$1")" "${3:-$(stat -c %i "$1")}" "$2" "$1"
-	}
+		printf '%x %s j /\0\n' "${birth/./}" "$(stat -c %i "$WORK/.criu-restore.names")"
+		cat
+	} >>"$WORK/.criu-restore.names"
+}
+
+# entry PATH TYPE [INODE]
+entry()
+{
+	printf '%x %s %s %s\0\n' "$(stat -c %d "$1")" "${3:-$(stat -c %i "$1")}" "$2" "$1"
+}
+
+@test "criu-restore --undo removes what a killed restore made, and nothing else" {
+	mkdir "$T/ghost.dir" "$T/full.dir" "$T/empty.dir"
+	touch "$T/name" "$T/other" "$T/full.dir/file" "$T/.cr.1f.0123456789abcdef.ghost" "$T/.cr.0x1f.0123456789abcdef.ghost" "$T/precious"
 	{
 		entry "$T/name" f
 		entry "$T/other" f 1
-		entry "$T/ghost.dir" d 0
-		entry "$T/full.dir" d 0
+		entry "$T/ghost.dir" d
+		entry "$T/full.dir" d
+		entry "$T/empty.dir" d 0
+		printf '0 0 t %s\0\n' "$T/.cr.1f.0123456789abcdef.ghost" "$T/.cr.0x1f.0123456789abcdef.ghost" "$T/precious"
 		printf '1 2 f relative\0\n'
 		printf 'rubbish'
-	} >"$WORK/.criu-restore.names"
+	} | journal
 	run "$BIN/criu-restore" --undo -D "$IMG" -W "$WORK"
+	echo "$output"
 	[ "$status" = 0 ]
-	[ ! -e "$T/name" ] && [ ! -e "$T/ghost.dir" ]
-	[ -e "$T/other" ] && [ -e "$T/full.dir/file" ]
+	[ ! -e "$T/name" ] && [ ! -e "$T/ghost.dir" ] && [ ! -e "$T/.cr.1f.0123456789abcdef.ghost" ]
+	[ -e "$T/other" ] && [ -e "$T/full.dir/file" ] && [ -d "$T/empty.dir" ] && [ -e "$T/.cr.0x1f.0123456789abcdef.ghost" ]
+	[ -e "$T/precious" ]
+	[[ $output == *"$T/precious is not what a restore has made there: it is left alone"* ]]
 	[ ! -e "$WORK/.criu-restore.names" ]
 	# Nothing to do is no error.
 	run "$BIN/criu-restore" --undo -D "$IMG" -W "$WORK"
@@ -156,28 +173,62 @@ json()
 	rm -rf "$T/full.dir" "$T/other"
 }
 
-@test "criu-restore: a journal that others can have written, and a name that is none of ours: left alone" {
+@test "criu-restore: a journal that no restore here has made: left alone by --undo and a restore" {
+	local kind names=$WORK/.criu-restore.names
 	dumped
-	local kind precious=$T/precious
-	echo precious >"$precious"
-	chmod 755 "$T" "$WORK"
-	for kind in user link writable name; do
-		printf '0 0 t %s\0\n' "$precious" >"$T/journal"
-		rm -f "$WORK/.criu-restore.names"
-		cp "$T/journal" "$WORK/.criu-restore.names"
+	echo precious >"$T/precious"
+	# Each line is true.
+	entry "$T/precious" f | journal
+	cp -a "$names" "$T/copy"
+	for kind in copied bare user link hardlink writable fifo; do
+		rm -f "$names" "$T/other"
 		case $kind in
-		user) chown 1000 "$WORK/.criu-restore.names" ;;
-		link) ln -sf "$T/journal" "$WORK/.criu-restore.names" ;;
-		writable) chmod 666 "$WORK/.criu-restore.names" ;;
+		copied) cp -a "$T/copy" "$names" ;;
+		bare) entry "$T/precious" f >"$names" ;;
+		*) entry "$T/precious" f | journal ;;
 		esac
-		run "$BIN/criu-restore" --undo -D "$IMG" -W "$WORK"
+		case $kind in
+		user) chown 1000 "$names" ;;
+		link) mv "$names" "$T/other" && ln -s "$T/other" "$names" ;;
+		hardlink) ln "$names" "$T/other" ;;
+		writable) chmod 666 "$names" ;;
+		fifo) rm "$names" && mkfifo "$names" ;;
+		esac
+		run timeout 20 "$BIN/criu-restore" --undo -D "$IMG" -W "$WORK"
 		echo "$kind: $status $output"
 		[ "$status" = 0 ]
-		[ "$kind" = name ] || [[ $output == *"others can write into it: what it names is left alone"* ]]
-		[ "$kind" = name ] || [ -e "$WORK/.criu-restore.names" ]
-		[ "$(cat "$precious" "$T/journal" | head -n 1)" = precious ]
+		[[ $output == *"others can write into it: what it names is left alone"* ]]
+		[ -e "$names" ] && [ -e "$T/precious" ]
 	done
+	entry "$T/precious" f >"$T/bare"
+	rm "$names" && cp "$T/bare" "$names"
 	restore
+	cmp "$T/bare" "$names"
+	[ -e "$T/precious" ]
+	rm "$names"
+	# One that was only begun is none.
+	printf '16f 12' >"$names"
+	run "$BIN/criu-restore" --undo -D "$IMG" -W "$WORK"
+	[ "$status" = 0 ] && [ -z "$output" ]
+	[ ! -e "$names" ]
+}
+
+@test "criu-restore: deleted files, and a journal that no restore here has made: refused, nothing is left" {
+	start_victim deleted ghost
+	dump
+	echo "1 2 f /nonexistent" | tr '\n' '\0' >"$WORK/.criu-restore.names"
+	echo >>"$WORK/.criu-restore.names"
+	cp "$WORK/.criu-restore.names" "$T/bare"
+	refused dir-unwritable "$CRIU" restore -d -D "$IMG" -W "$WORK" -o restore.log
+	[[ $output == *"look at it and remove it, or name another directory with -W"* ]]
+	cmp "$T/bare" "$WORK/.criu-restore.names"
+	gone "$PID"
+	run "$CRIU" restore --check-only -D "$IMG" -W "$WORK"
+	[ "$status" = 1 ]
+	[[ $output == *".criu-restore.names: it was not made by a restore here"* ]]
+	rm "$WORK/.criu-restore.names"
+	restore
+	victim_finish
 }
 
 @test "criu-restore: no pid file stays of a restore that fails or is killed" {

@@ -471,7 +471,7 @@ static void test_journal(void)
 {
 	char *made = in_dir("made"), *other = in_dir("other"), *sub = in_dir("sub");
 	struct cr_err e = { 0 };
-	struct stat st, st2;
+	struct stat st, st2, st3;
 
 	/* What a restore that was killed has left; `other` is not the file any more that it made. */
 	close(open(made, O_CREAT | O_WRONLY, 0600));
@@ -479,9 +479,10 @@ static void test_journal(void)
 	mkdir(sub, 0700);
 	stat(made, &st);
 	stat(other, &st2);
+	stat(sub, &st3);
 	files_journal_add(made, st.st_dev, st.st_ino, false, &e);
 	files_journal_add(other, st2.st_dev, st2.st_ino + 1, false, &e);
-	files_journal_add(sub, st.st_dev, 0, true, &e);
+	files_journal_add(sub, st3.st_dev, st3.st_ino, true, &e);
 	ok(files_journal_undo(&e) == 2, "names of a killed restore are removed");
 	ok(access(made, F_OK) && access(sub, F_OK) && !access(other, F_OK), "and no others");
 	ok(files_journal_undo(&e) == 0, "nothing is left to undo");

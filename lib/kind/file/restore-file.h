@@ -110,6 +110,8 @@ int files_try_pipe(struct rst *r, const struct FileEntry *fe, enum img_type type
 int files_journal_add(const char *path, uint64_t dev, uint64_t ino, bool dir, struct cr_err *e);
 /* A name that nobody but us can have made (random). */
 int files_journal_add_temp(const char *path, struct cr_err *e);
+/* Before any is added: -EPERM: there is one that no restore here has made. */
+int files_journal_usable(struct cr_err *e);
 void files_journal_done(void);
 /* Remove what the journal of a killed restore names: `criu-restore --undo`, and before every restore. Return: number of
  * names removed, or -errno. */

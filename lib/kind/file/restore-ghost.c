@@ -395,6 +395,8 @@ static int check_ghost(struct rst *r, const RegFileEntry *reg, uint32_t id, stru
 		ret = check_dir(n, g->has_size ? g->size : 0, e);
 	if (!ret && faccessat(AT_FDCWD, ".", W_OK, AT_EACCESS) < 0) /* the journal */
 		ret = cr_err_write(e, errno, "work directory", "cannot be written");
+	if (!ret)
+		ret = files_journal_usable(e);
 	arena_free(&a);
 	return ret;
 }
@@ -453,6 +455,8 @@ int files_remap_prepare(struct rst *r, struct cr_err *e)
 
 	/* What a restore left that was killed here. */
 	ret = files_journal_undo(e);
+	if (ret >= 0 && p->nr_remaps)
+		ret = files_journal_usable(e);
 	for (i = 0; i < p->nr_remaps && ret >= 0; i++)
 		ret = prepare_one(r, i, e);
 	if (ret < 0)
