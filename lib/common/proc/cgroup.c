@@ -3,7 +3,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/fd.h"
+#include "proc/mountinfo.h"
 
 int proc_cgroup_next(char **text, struct proc_cgroup *ret)
 {
@@ -35,4 +40,24 @@ int proc_cgroup_next(char **text, struct proc_cgroup *ret)
 	c.path = colon + 1;
 	*ret = c;
 	return 1;
+}
+
+int proc_cgroup_dir(const char *mounts, const char *name, const char *path, char *ret, size_t size)
+{
+	_cleanup_free_ char *copy = strdup(mounts), *first = strndup(name, strcspn(name, ","));
+	struct proc_mount m;
+
+	if (!copy || !first)
+		return -ENOMEM;
+	for (char *p = copy; proc_mountinfo_next(&p, &m) == 1;) {
+		size_t root = strcmp(m.root, "/") ? strlen(m.root) : 0;
+
+		if (!*first ? strcmp(m.fstype, "cgroup2")
+			    : strcmp(m.fstype, "cgroup") || !proc_list_has(m.super, first))
+			continue;
+		if (strncmp(path, m.root, root) || (path[root] && path[root] != '/'))
+			continue;
+		return (size_t)snprintf(ret, size, "%s%s", m.mountpoint, path + root) < size ? 0 : -ENAMETOOLONG;
+	}
+	return -ENOENT;
 }

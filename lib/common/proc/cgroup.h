@@ -19,4 +19,12 @@ struct proc_cgroup {
  */
 int proc_cgroup_next(char **text, struct proc_cgroup *ret);
 
+/*
+ * The directory of a cgroup, where its hierarchy is mounted.
+ * @mounts: text of mountinfo
+ * @name: controllers of the hierarchy (the first counts: each is in one only), "" for cgroup2
+ * Return: 0; -ENOENT: not mounted here; -ENAMETOOLONG; -ENOMEM
+ */
+int proc_cgroup_dir(const char *mounts, const char *name, const char *path, char *ret, size_t size);
+
 #endif

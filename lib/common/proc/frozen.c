@@ -26,27 +26,6 @@ bool proc_cgroup_frozen(const char *dir)
 	return file_says(dir, "cgroup.events", "frozen 1") || file_says(dir, "freezer.state", "FR");
 }
 
-/* @line: of a hierarchy that can freeze. Is it mounted here, and frozen? @mounts: text of mountinfo */
-static bool frozen_in(const struct proc_cgroup *line, const char *mounts, char *ret, size_t size)
-{
-	_cleanup_free_ char *copy = strdup(mounts);
-	struct proc_mount m;
-
-	for (char *p = copy; p && proc_mountinfo_next(&p, &m) == 1;) {
-		size_t root = strcmp(m.root, "/") ? strlen(m.root) : 0;
-
-		if (line->hierarchy ? strcmp(m.fstype, "cgroup") || !proc_list_has(m.super, "freezer")
-				    : strcmp(m.fstype, "cgroup2"))
-			continue;
-		if (strncmp(line->path, m.root, root) || (line->path[root] && line->path[root] != '/'))
-			continue;
-		if ((size_t)snprintf(ret, size, "%s%s", m.mountpoint, line->path + root) < size &&
-		    proc_cgroup_frozen(ret))
-			return true;
-	}
-	return false;
-}
-
 bool proc_frozen(int proc, char *ret, size_t size)
 {
 	_cleanup_free_ char *mounts = NULL, *groups = NULL;
@@ -57,7 +36,7 @@ bool proc_frozen(int proc, char *ret, size_t size)
 		return false;
 	for (char *p = groups; proc_cgroup_next(&p, &line) == 1;)
 		if ((!line.hierarchy || proc_list_has(line.controllers, "freezer")) &&
-		    frozen_in(&line, mounts, ret, size))
+		    !proc_cgroup_dir(mounts, line.controllers, line.path, ret, size) && proc_cgroup_frozen(ret))
 			return true;
 	return false;
 }

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,6 @@
 #include "image/stage.h"
 #include "kind/dump.h"
 #include "proc/cgroup.h"
-#include "proc/mountinfo.h"
 
 enum { TEXT_MAX = 64 << 10, CTLS_MAX = 64 };
 
@@ -90,33 +90,21 @@ static int set_of(struct cg_run *r, int dirfd, const char *path, const char *obj
 /* Mode and owner of a cgroup's directory, where the hierarchy is mounted. Return: NULL: not found. */
 static CgroupPerms *perms(struct cg_run *r, const struct proc_cgroup *c)
 {
-	_cleanup_free_ char *copy = r->mountinfo ? strdup(r->mountinfo) : NULL;
-	const char *first = strdupa(c->controllers);
-	char *p = copy, *comma = strchr(first, ','), path[4096];
-	struct proc_mount m;
+	char path[PATH_MAX];
+	struct stat st;
+	CgroupPerms *cp;
 
-	if (comma)
-		*comma = 0;
-	while (p && proc_mountinfo_next(&p, &m) == 1) {
-		bool v2 = !strcmp(m.fstype, "cgroup2");
-		struct stat st;
-		CgroupPerms *cp;
-
-		if (strcmp(m.root, "/") ||
-		    (v2 ? *first != 0 : strcmp(m.fstype, "cgroup") || !*first || !proc_list_has(m.super, first)))
-			continue;
-		if (snprintf(path, sizeof(path), "%s%s", m.mountpoint, c->path) >= (int)sizeof(path) || stat(path, &st))
-			continue;
-		cp = arena_alloc(r->a, sizeof(*cp));
-		if (!cp)
-			return NULL;
-		cgroup_perms__init(cp);
-		cp->mode = st.st_mode & 07777;
-		cp->uid = st.st_uid;
-		cp->gid = st.st_gid;
-		return cp;
-	}
-	return NULL;
+	if (!r->mountinfo || proc_cgroup_dir(r->mountinfo, c->controllers, c->path, path, sizeof(path)) ||
+	    stat(path, &st))
+		return NULL;
+	cp = arena_alloc(r->a, sizeof(*cp));
+	if (!cp)
+		return NULL;
+	cgroup_perms__init(cp);
+	cp->mode = st.st_mode & 07777;
+	cp->uid = st.st_uid;
+	cp->gid = st.st_gid;
+	return cp;
 }
 
 /* The hierarchy of a member, made at its first use. */

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,36 +46,15 @@ struct find {
 	char *mounts, *own; /* texts of /proc/self */
 };
 
-/* "DIR/cgroup.procs" in the hierarchy of @name; NULL: not mounted. */
-static const char *procs_path(struct find *f, const char *name, const char *path)
+/* "DIR/cgroup.procs" in the hierarchy of @name; NULL: not mounted. @dir: DIR */
+static const char *procs_path(struct find *f, const char *name, const char *path, char dir[PATH_MAX])
 {
-	_cleanup_free_ char *copy = strdup(f->mounts), *first = strdup(name);
-	char *p = copy, *comma = first ? strchr(first, ',') : NULL, buf[4096];
-	struct proc_mount m;
+	char buf[PATH_MAX + 16];
 
-	if (comma)
-		*comma = 0;
-	while (p && first && proc_mountinfo_next(&p, &m) == 1) {
-		size_t root = strcmp(m.root, "/") ? strlen(m.root) : 0;
-
-		if (!*first ? strcmp(m.fstype, "cgroup2")
-			    : strcmp(m.fstype, "cgroup") || !proc_list_has(m.super, first))
-			continue;
-		if (strncmp(path, m.root, root) || (path[root] && path[root] != '/'))
-			continue;
-		if (snprintf(buf, sizeof(buf), "%s%s/cgroup.procs", m.mountpoint, path + root) < (int)sizeof(buf))
-			return arena_strdup(f->r->arena, buf);
-	}
-	return NULL;
-}
-
-static bool frozen(const char *procs)
-{
-	char dir[4096];
-	const char *end = strrchr(procs, '/');
-
-	return end && (size_t)snprintf(dir, sizeof(dir), "%.*s", (int)(end - procs), procs) < sizeof(dir) &&
-	       proc_cgroup_frozen(dir);
+	if (proc_cgroup_dir(f->mounts, name, path, dir, PATH_MAX))
+		return NULL;
+	snprintf(buf, sizeof(buf), "%s/cgroup.procs", dir);
+	return arena_strdup(f->r->arena, buf);
 }
 
 /* Our own path in a hierarchy; NULL: there is none. @copy: changed, and pointed into */
@@ -92,22 +72,21 @@ static int add_member(struct find *f, struct cg_set *s, const CgMemberEntry *m, 
 {
 	_cleanup_free_ char *copy = strdup(f->own);
 	const char *own = copy ? own_path(copy, m->name) : NULL;
-	char what[300];
+	char what[300], dir[PATH_MAX];
 
 	if (own && !strcmp(own, m->path))
 		return 0;
 	snprintf(what, sizeof(what), "cgroup %.200s of %.60s", m->path, *m->name ? m->name : "cgroup2");
 	if (!own)
 		return cr_err_set(e, CR_E_CGROUP, 0, what, "this kernel has no such hierarchy");
-	s->v[s->n].procs = procs_path(f, m->name, m->path);
-	s->v[s->n].back = procs_path(f, m->name, own);
+	s->v[s->n].back = procs_path(f, m->name, own, dir);
+	s->v[s->n].procs = procs_path(f, m->name, m->path, dir);
 	if (!s->v[s->n].procs)
 		return cr_err_set(e, CR_E_CGROUP, 0, what, "its hierarchy is not mounted here");
 	if (access(s->v[s->n].procs, W_OK))
 		return cr_err_set(e, CR_E_CGROUP, errno, what, "its file %.200s cannot be written", s->v[s->n].procs);
-	if (frozen(s->v[s->n].procs))
-		return cr_err_set(e, CR_E_CGROUP_FROZEN, 0, what, "the task would not come out of %.200s",
-				  s->v[s->n].procs);
+	if (proc_cgroup_frozen(dir))
+		return cr_err_set(e, CR_E_CGROUP_FROZEN, 0, what, "the task would not come out of %.200s", dir);
 	s->n++;
 	return 0;
 }
@@ -206,6 +185,7 @@ static int check_own(struct rst *r, uint64_t tasks, uint64_t bytes, struct cr_er
 	struct find f = { r };
 	struct proc_cgroup c;
 	char *p;
+	char dir[PATH_MAX];
 	int err = 0;
 
 	if (read_file_at(AT_FDCWD, "/proc/self/mountinfo", 16 * TEXT_MAX, &mounts) < 0 ||
@@ -214,7 +194,7 @@ static int check_own(struct rst *r, uint64_t tasks, uint64_t bytes, struct cr_er
 	f.mounts = mounts;
 	p = self;
 	while (!err && proc_cgroup_next(&p, &c) == 1) {
-		const char *procs = procs_path(&f, c.controllers, c.path);
+		const char *procs = procs_path(&f, c.controllers, c.path, dir);
 
 		err = procs ? cgroup_check_room(r, procs, tasks, bytes, e) : 0;
 	}
