@@ -111,13 +111,14 @@ alive()
 	start_program sleep 1000
 	echo disk >"$IMG/disk.img"
 	echo note >"$IMG/.notes.tmp"
+	echo "of a restore" >"$IMG/stats-restore"
 	"$CRIU" dump -R -t "$PID" -D "$IMG" 3>&-
 	"$CRIU" dump -R -t "$PID" -D "$IMG" 3>&-
 	[ "$(cat "$IMG/disk.img" "$IMG/.notes.tmp")" = "disk
 note" ]
-	jq -e '[.files[].name] | index("disk.img") == null and index("pstree.img") != null' "$IMG/manifest.json"
+	jq -e '[.files[].name] | index("disk.img") == null and index("stats-restore") == null and index("pstree.img") != null' "$IMG/manifest.json"
 	[ -z "$(find "$IMG" -name '.holder*' -o -name '.inventory*')" ]
-	rm "$IMG/disk.img" "$IMG/.notes.tmp"
+	rm "$IMG/disk.img" "$IMG/.notes.tmp" "$IMG/stats-restore"
 }
 
 @test "a name with a line feed and an escape: one line of the log, nothing for a terminal" {

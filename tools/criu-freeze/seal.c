@@ -81,13 +81,15 @@ static int check_stages(json_t *m, struct cr_err *e)
 /* What stands in files[]: images and our own facts; no logs, links, sockets, nor what is written later or by others. */
 static bool is_listed(const char *name)
 {
+	size_t len = strlen(name);
 	enum img_type type;
 	unsigned long id;
 
-	if (name[0] == '.' || !strcmp(name, "inventory.img") || !strcmp(name, MANIFEST_NAME) ||
-	    !strcmp(name, "descriptors.json"))
-		return false;
-	return img_parse_name(name, &type, &id) || !strcmp(name, "extra.json");
+	if (!strcmp(name, "extra.json"))
+		return true;
+	/* Statistics have a type too, but another end. */
+	return len > 4 && !strcmp(name + len - 4, ".img") && strcmp(name, "inventory.img") &&
+	       img_parse_name(name, &type, &id);
 }
 
 struct seal {
