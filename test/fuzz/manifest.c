@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 
+#include <errno.h>
 #include <jansson.h>
 
 #include "base/arena.h"
@@ -37,6 +38,13 @@ static void try_manifest(int dir)
 	manifest_failed(dir);
 }
 
+static int set_x(json_t *head, void *ctx, struct cr_err *e)
+{
+	(void)ctx;
+	(void)e;
+	return json_object_set_new(head, "x", json_integer(1)) ? -EINVAL : 0;
+}
+
 /* Change it as a stage does: what is written must be readable again. */
 static void try_update(int dir)
 {
@@ -48,7 +56,7 @@ static void try_update(int dir)
 	stage_need(&f, json_pack("{s:s}", "kind", "file"));
 	if (manifest_stage(dir, &f, NULL, &e))
 		return;
-	if (!manifest_note(dir, json_pack("{s:i}", "x", 1), false, &e))
+	if (!manifest_change(dir, set_x, NULL, false, &e))
 		json_decref(manifest_read(dir, &m, &e) ? NULL : m);
 }
 

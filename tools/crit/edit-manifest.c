@@ -84,7 +84,7 @@ int edit_manifest(const char *path, struct cr_err *e)
 	d.name = basename(base);
 	d.dir = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d.dir >= 0 && !faccessat(d.dir, MANIFEST_NAME, F_OK, 0))
-		ret = manifest_change(d.dir, note_edited, &d, e);
+		ret = manifest_change(d.dir, note_edited, &d, false, e);
 	fd_close(d.dir);
 	return ret;
 }

@@ -136,17 +136,44 @@ static json_t *freeze_row(json_t *m)
 	return NULL;
 }
 
-/* The frozen time belongs to criu-freeze's row. */
-static void note_frozen(int img, json_t *m, json_int_t us, const char *how, bool sync)
+/* Is it of the dump for which @h holds the tree? */
+static bool is_of(json_t *m, const struct hold *h)
 {
-	json_t *row = freeze_row(m);
-	struct cr_err late;
+	const char *epoch = json_string_value(json_object_get(freeze_row(m), "epoch"));
+	char ours[FACTS_EPOCH];
 
-	if (!row)
-		return;
-	json_object_set_new(row, "frozen_us", json_integer(us));
-	json_object_set_new(row, "end", json_string(how));
-	if (manifest_note(img, json_pack("{s:O}", "stages", json_object_get(m, "stages")), sync, &late))
+	return epoch && !strcmp(epoch, facts_epoch(h->banner.epoch, ours));
+}
+
+struct frozen {
+	const struct hold *h;
+	json_int_t us;
+	const char *how;
+};
+
+static int note_frozen_in(json_t *head, void *ctx, struct cr_err *e)
+{
+	const struct frozen *f = ctx;
+	json_t *row = freeze_row(head);
+
+	if (!is_of(head, f->h))
+		return 1;
+	if (json_object_set_new(row, "frozen_us", json_integer(f->us)) ||
+	    json_object_set_new(row, "end", json_string(f->how)))
+		return cr_err_nomem(e);
+	return 0;
+}
+
+/*
+ * The frozen time belongs to criu-freeze's row. The hold is over, so another dump may have begun in the directory: it has removed
+ * this manifest, or what is being written, and its own is none of ours.
+ */
+static void note_frozen(int img, struct frozen f, bool sync)
+{
+	struct cr_err late;
+	int err = manifest_change(img, note_frozen_in, &f, sync, &late);
+
+	if (err && err != -ENOENT)
 		log_failure(&late);
 }
 
@@ -206,7 +233,7 @@ static int finish(const struct cr_opts *o, int img, json_t *m, struct hold *h, e
 		log_failure(&late);
 		return 0;
 	}
-	note_frozen(img, m, (json_int_t)(end.frozen_ns / 1000), names[how], !o->no_sync);
+	note_frozen(img, (struct frozen){ h, (json_int_t)(end.frozen_ns / 1000), names[how] }, !o->no_sync);
 	log_info("Writing stats");
 	if (stats_dump(work, m, (uint32_t)freezing_us(m), (uint32_t)(end.frozen_ns / 1000), o->display_stats, &late)) {
 		cr_err_remedy(&late, "name a directory that can be written with -W");
@@ -220,11 +247,9 @@ static int finish(const struct cr_opts *o, int img, json_t *m, struct hold *h, e
 static int read_manifest(int img, const struct hold *h, json_t **ret, struct cr_err *e)
 {
 	int err = manifest_read_head(img, ret, e);
-	const char *epoch = err ? NULL : json_string_value(json_object_get(freeze_row(*ret), "epoch"));
-	char ours[FACTS_EPOCH];
 
 	/* Images of another dump that somebody has put there are no checkpoint of this tree. */
-	if (!err && (!epoch || strcmp(epoch, facts_epoch(h->banner.epoch, ours))))
+	if (!err && !is_of(*ret, h))
 		err = cr_err_set(e, CR_E_NOT_SEALED, 0, MANIFEST_NAME, "it is of another dump than that of holder %d",
 				 h->banner.holder);
 	if (err == -ENOENT || err == -EINVAL)

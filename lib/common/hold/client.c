@@ -328,32 +328,38 @@ static int connect_and_greet(int img, struct hold_who who, struct hold *ret, str
 {
 	const struct timeval silence = { .tv_sec = SILENCE_SECONDS };
 	bool child = getppid() == who.starter;
-	struct hold h = { .stage = who.stage };
+	bool other;
 	int err;
 
 	for (;;) {
+		struct hold h = { .stage = who.stage };
+
 		h.fd = who.starter ? connect_ahead(img, who.starter, e) : connect_once(img);
 		if (h.fd < 0)
 			return who.starter ? h.fd : cannot_connect(h.fd, e);
 		setsockopt(h.fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
 		err = greet(&h, who, e);
-		if (!err)
-			break;
+		if (!err) {
+			*ret = h;
+			return 0;
+		}
 		fd_close(h.fd);
 		if (e->code == CR_E_DIR_HAS_CHECKPOINT)
 			cr_err_remedy(e,
 				      "end the tree (criu-freeze kill -D DIR), or let it run: criu-freeze thaw -D DIR");
 		else if (e->code == CR_E_DIR_BUSY)
 			cr_err_remedy(e, "wait for it; if it is this one, give all its programs the same --lease");
-		/* The wrapper's: another dump is in the directory. Ours will be refused, or come when that one has ended. */
-		if (!who.starter || e->code != CR_E_DIR_BUSY || !getenv("CRIU_LOG_OPEN"))
+		/*
+		 * The wrapper's: another dump is in the directory, or was: its holder has ended before it said whose it is. Ours will
+		 * be refused, or come when that one has ended.
+		 */
+		other = e->code == CR_E_DIR_BUSY || (e->code == CR_E_HOLDER_VOID && !h.banner.version);
+		if (!who.starter || !other || !getenv("CRIU_LOG_OPEN"))
 			return err;
 		if (starter_gone(who.starter, child))
 			return cr_err_set(e, CR_E_NOT_HELD, 0, "holder", "the program that would start it has ended");
 		poll(NULL, 0, OTHER_DUMP_MS);
 	}
-	*ret = h;
-	return 0;
 }
 
 struct hold_who hold_who(const struct cr_opts *o, enum hold_stage stage)

@@ -562,29 +562,8 @@ static void drop_sizes(json_t *stages)
 	json_array_foreach(stages, i, row) json_object_del(row, "sizes");
 }
 
-static int update(int img, json_t *members, enum sync sync, struct cr_err *e)
-{
-	_cleanup_close_ int lock = lock_dir(img, e);
-	struct doc d = { 0 };
-	int ret = lock < 0 ? lock : doc_read(img, &d, e);
-
-	if (!ret && json_object_update(d.head, members))
-		ret = cr_err_nomem(e);
-	if (!ret && json_object_get(d.head, "files"))
-		drop_sizes(json_object_get(d.head, "stages"));
-	if (!ret)
-		ret = doc_write(img, &d, sync, false, e);
-	doc_free(&d);
-	json_decref(members);
-	return ret;
-}
-
-int manifest_note(int img, json_t *members, bool sync, struct cr_err *e)
-{
-	return update(img, members, sync ? SYNC_FILE : SYNC_NONE, e);
-}
-
-int manifest_change(int img, int (*change)(json_t *head, void *ctx, struct cr_err *e), void *ctx, struct cr_err *e)
+int manifest_change(int img, int (*change)(json_t *head, void *ctx, struct cr_err *e), void *ctx, bool sync,
+		    struct cr_err *e)
 {
 	_cleanup_close_ int lock = lock_dir(img, e);
 	struct doc d = { 0 };
@@ -593,7 +572,7 @@ int manifest_change(int img, int (*change)(json_t *head, void *ctx, struct cr_er
 	if (!ret)
 		ret = change(d.head, ctx, e);
 	if (!ret)
-		ret = doc_write(img, &d, SYNC_NONE, false, e);
+		ret = doc_write(img, &d, sync ? SYNC_FILE : SYNC_NONE, false, e);
 	doc_free(&d);
 	return ret < 0 ? ret : 0;
 }
@@ -601,15 +580,20 @@ int manifest_change(int img, int (*change)(json_t *head, void *ctx, struct cr_er
 int manifest_seal(int img, json_t *files, json_t *extra, bool sync, struct cr_err *e)
 {
 	json_t *o = json_pack("{s:o, s:s, s:o}", "files", files, "state", "sealed", "sealed", now_text());
+	_cleanup_close_ int lock = lock_dir(img, e);
+	struct doc d = { 0 };
+	int ret = lock < 0 ? lock : doc_read(img, &d, e);
 
-	if (!o) {
-		json_decref(extra);
-		return cr_err_nomem(e);
+	if (!ret && (!o || (extra && json_object_update(o, extra)) || json_object_update(d.head, o)))
+		ret = cr_err_nomem(e);
+	if (!ret) {
+		drop_sizes(json_object_get(d.head, "stages"));
+		ret = doc_write(img, &d, sync ? SYNC_ALL : SYNC_NONE, false, e);
 	}
-	if (extra)
-		json_object_update(o, extra);
+	doc_free(&d);
+	json_decref(o);
 	json_decref(extra);
-	return update(img, o, sync ? SYNC_ALL : SYNC_NONE, e);
+	return ret;
 }
 
 int manifest_check_sealed(int img, struct cr_err *e)

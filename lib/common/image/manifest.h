@@ -63,10 +63,10 @@ bool manifest_check_only(const json_t *m);
 /*
  * Change the head, without needs[], under the lock.
  * @change: 0: write it; 1: there is nothing to write; -errno with @e
+ * @sync: after the seal: what a power loss leaves is the old document or the new one, never a part
  */
-int manifest_change(int img, int (*change)(json_t *head, void *ctx, struct cr_err *e), void *ctx, struct cr_err *e);
-/* The same after the seal. @sync: what a power loss leaves is the old document or the new one, never a part. */
-int manifest_note(int img, json_t *members, bool sync, struct cr_err *e);
+int manifest_change(int img, int (*change)(json_t *head, void *ctx, struct cr_err *e), void *ctx, bool sync,
+		    struct cr_err *e);
 
 /* {"code":..., "object":..., "reason":..., "remedy":..., "stage":...} */
 json_t *manifest_error(const char *stage, const struct cr_err *e);
