@@ -136,17 +136,23 @@ int rst_own_load(struct rst_own *own, struct arena *a, struct cr_err *e)
 	return 0;
 }
 
+static const char *amount(uint64_t n, char buf[24])
+{
+	snprintf(buf, 24, n == RLIM_INFINITY ? "unlimited" : "%llu", (unsigned long long)n);
+	return buf;
+}
+
 /* A container may have a little less than the machine of the dump, and nobody in it can raise it: then the image has to. */
 static int limit_check(const struct rst_own *own, const RlimitEntry *l, size_t i, pid_t pid, const char *who,
 		       struct cr_err *e)
 {
 	long long have = (long long)own->rlim[i].rlim_max;
-	char soft[64] = "";
+	char soft[64] = "", wanted[24], ours[24];
 
 	if (l->max <= own->rlim[i].rlim_max)
 		return 0;
-	cr_err_set(e, CR_E_LIMIT, 0, who, "its hard limit of %s is %lld, ours %lld, and it cannot be raised",
-		   limit_names[i], (long long)l->max, have);
+	cr_err_set(e, CR_E_LIMIT, 0, who, "its hard limit of %s is %s, ours %s, and it cannot be raised",
+		   limit_names[i], amount(l->max, wanted), amount(own->rlim[i].rlim_max, ours));
 	if (l->cur > own->rlim[i].rlim_max)
 		snprintf(soft, sizeof(soft), " 'tc.rlimits.rlimits[%zu].cur=%lld'", i, have);
 	cr_err_remedy(e,
